@@ -1,0 +1,1 @@
+"""OpenAI's surface: one file per family of endpoints, wire.py for what they share."""

@@ -1,0 +1,58 @@
+"""One short question to one account: does it answer, and how fast."""
+
+from time import perf_counter
+
+from msgspec.structs import replace
+from pydantic import BaseModel
+
+from gateway.api.serving import Serving
+from gateway.api.wire import scrub
+from gateway.deadline import Deadline
+from gateway.routing.attempt import Attempts, Trail
+from gateway.routing.plan import Plan
+from gateway.settings import Retry
+from gateway.snapshot import Account, Hop, Route, Snapshot, serves
+from providers.base import Fault, Json
+
+LONGEST = 60.0
+QUESTION: Json = {"model": "", "messages": [{"role": "user", "content": "Answer with the word: yes"}], "max_tokens": 16}
+
+
+class Probed(BaseModel):
+    """What came of it."""
+
+    account: str
+    ok: bool
+    model: str
+    seconds: float
+    error: str | None = None
+
+
+async def probe(account: Account, serving: Serving) -> Probed:
+    """Asks the account's first chat model of the catalog. Never raises for what the account does."""
+    snapshot = serving.snapshot
+    model = first_model(account, snapshot)
+    if account.off or model is None or "chat" not in account.adapter.endpoints:
+        why = account.off or "the catalog has no chat model of this vendor: ask it through a route of yours"
+        return Probed(account=account.name, ok=False, model=model or "", seconds=0.0, error=why)
+    hop: Hop = replace(snapshot.hop(account, model, "chat", Route("", "probe")), retry=Retry(max=0))
+    started = perf_counter()
+    deadline = Deadline(LONGEST)
+    error: str | None = None
+    try:
+        await Attempts(serving.upstream, deadline, Trail(started), strict=False).plain(Plan((hop,)), lambda _: [QUESTION])
+    except Fault as fault:
+        error = f"{fault.kind}: {scrub(fault.message)}" + (f" ({fault.code})" if fault.code else "")
+    finally:
+        deadline.close()
+    return Probed(account=account.name, ok=error is None, model=model, seconds=round(perf_counter() - started, 3), error=error)
+
+
+def first_model(account: Account, snapshot: Snapshot) -> str | None:
+    """What stands in for gpt-4o, else the vendor's first chat model."""
+    known = snapshot.catalog.models.get(account.vendor, {})
+    preferred = snapshot.catalog.equivalents.get("gpt-4o", {}).get(account.vendor, ())
+    for name in (*preferred, *known):
+        if name in known and known[name].kind == "chat" and serves(account, known[name]):
+            return name
+    return None

@@ -1,0 +1,35 @@
+"""Whose request it is: the one place that reads keys, from whichever header they come in."""
+
+from gateway.api.wire import Exchange, Refusal
+from gateway.snapshot import Key, Snapshot, digest
+
+CARRIERS = (b"authorization", b"api-key", b"x-api-key")
+
+
+def authenticate(exchange: Exchange, snapshot: Snapshot) -> Key:
+    """The key that the request came with. Raises Refusal(401), or 400 for two different keys at once."""
+    given: str | None = None
+    for carrier in CARRIERS:
+        value = exchange.headers.get(carrier)
+        if value is None:
+            continue
+        key = value.decode("latin-1").strip()
+        if carrier == b"authorization":
+            scheme, _, key = key.partition(" ")
+            key = key.strip()
+            if scheme.lower() != "bearer":
+                raise unauthorized("The Authorization header is not of the form `Bearer KEY`.")
+        if given is not None and given != key:
+            raise Refusal(400, "The request comes with two different keys: send one.", code="invalid_api_key")
+        given = key
+    if not given:
+        raise unauthorized("The request comes without a key: send one as `Authorization: Bearer KEY`, or as `api-key: KEY`.")
+    found = snapshot.keys.get(digest(given))
+    if found is None:
+        raise unauthorized("The key is not known here.")
+    exchange.team, exchange.key = found.team, found.name
+    return found
+
+
+def unauthorized(message: str) -> Refusal:
+    return Refusal(401, message, code="invalid_api_key", headers=[(b"www-authenticate", b"Bearer")])

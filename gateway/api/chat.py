@@ -1,0 +1,100 @@
+"""POST /v1/chat/completions, plain and streamed."""
+
+import asyncio
+import time
+
+from gateway.api import validate
+from gateway.api.auth import authenticate
+from gateway.api.chat_out import ChatStream, complete
+from gateway.api.serving import Serving, plan_for
+from gateway.api.wire import Exchange, Left, event, refusal_of
+from gateway.deadline import Deadline
+from gateway.routing.attempt import Attempts, Begun
+from gateway.routing.plan import Plan, facts_of
+from gateway.snapshot import Key
+from providers.base import Fault, Json, encode
+
+
+async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> None:
+    """Answers one request. `deployment`: the model, where the path names it."""
+    snapshot = serving.snapshot
+    key = authenticate(exchange, snapshot)
+    body = await exchange.json(snapshot.max_body)
+    if deployment:
+        body = {**body, "model": deployment}
+    body = validate.chat(body)
+    exchange.model = body["model"]
+    plan = plan_for(facts_of("chat", body), key, snapshot)
+    exchange.watch()
+    deadline = Deadline(total_of(exchange, plan))
+    attempts = Attempts(serving.upstream, deadline, exchange.trail, strict=key.strict)
+    try:
+        if body.get("stream"):
+            await _stream(exchange, attempts, plan, body)
+        else:
+            await _plain(exchange, attempts, plan, body, key)
+    finally:
+        deadline.close()
+
+
+def total_of(exchange: Exchange, plan: Plan) -> float:
+    """Seconds that the call may take: the route's total, or the client's own patience where that is shorter."""
+    total = plan.hops[0].timeouts.total
+    for header in (b"x-stainless-read-timeout", b"x-stainless-timeout"):
+        try:
+            patience = float(exchange.headers[header])
+        except (KeyError, ValueError):
+            continue
+        if patience > 0:
+            total = min(total, patience)
+    return total
+
+
+async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, key: Key) -> None:
+    try:
+        (answer,) = await attempts.plain(plan, lambda hop: [body])
+    except Fault as fault:
+        raise refusal_of(fault, exchange.trail) from fault
+    model = exchange.trail.hop.target.model.id if exchange.trail.hop else ""
+    whole = complete(answer, model=model, request_id=exchange.request_id, now=int(time.time()))
+    exchange.usage = whole.get("usage")
+    exchange.finish = whole["choices"][0].get("finish_reason") or ""
+    await exchange.answer(200, encode(whole))
+
+
+async def _stream(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json) -> None:
+    exchange.stream = True
+    try:
+        begun = await attempts.stream(plan, body)
+    except Fault as fault:
+        raise refusal_of(fault, exchange.trail) from fault
+    model = exchange.trail.hop.target.model.id if exchange.trail.hop else ""
+    wanted = bool((body.get("stream_options") or {}).get("include_usage"))
+    out = ChatStream(model=model, request_id=exchange.request_id, now=time.time, include_usage=wanted)
+    try:
+        await exchange.begin()
+        await _words(exchange, begun, out)
+    finally:
+        begun.close()
+        exchange.usage, exchange.finish = out.usage, out.finish
+
+
+async def _words(exchange: Exchange, begun: Begun, out: ChatStream) -> None:
+    """The answer from its first words to its end; a failure is told in an event, and then there is neither a finish nor a [DONE]."""
+    try:
+        await exchange.write(out.feed(begun.first))
+        while (chunks := await begun.more()) is not None:
+            if chunks and (events := out.feed(chunks)):
+                await exchange.write(events)
+        last = out.feed(begun.rest())
+    except Fault as fault:
+        if not exchange.left:
+            refusal = refusal_of(fault, exchange.trail)
+            exchange.refused = str(refusal)
+            await exchange.end(event(refusal.body))
+        return
+    except asyncio.CancelledError:
+        if exchange.left:
+            raise Left from None
+        raise
+    await exchange.end(last + out.end())

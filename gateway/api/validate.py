@@ -1,0 +1,337 @@
+"""Requests checked as OpenAI checks them: 400 naming the field. By table, without building anything; decided once, so that no adapter asks again.
+
+A known field of the wrong type, or out of OpenAI's range, is refused. A null is the same as leaving the field out. A field OpenAI does not
+know is a vendor's, and goes on to the adapters.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.api.wire import Refusal
+from providers.base import Json
+
+Check = Callable[[Any, str], None]
+"""(value, the field's path) → Refusal raised or nothing."""
+
+NAMES = {str: "a string", bool: "a boolean", int: "an integer", float: "a number", list: "an array", dict: "an object", type(None): "null"}
+
+
+def invalid(path: str, message: str, code: str) -> Refusal:
+    return Refusal(400, message, param=path, code=code)
+
+
+def wrong_type(path: str, expected: str, value: Any) -> Refusal:
+    return invalid(
+        path, f"Invalid type for '{path}': expected {expected}, but got {NAMES.get(type(value), 'something else')}.", "invalid_type"
+    )
+
+
+def missing(path: str) -> Refusal:
+    return invalid(path, f"Missing required parameter: '{path}'.", "missing_required_parameter")
+
+
+def empty(path: str, what: str) -> Refusal:
+    return invalid(path, f"Invalid '{path}': {what} must not be empty.", "empty_array" if what == "the array" else "empty_string")
+
+
+# ---- checks of single values ----
+
+
+def string(value: Any, path: str) -> None:
+    if not isinstance(value, str):
+        raise wrong_type(path, "a string", value)
+
+
+def boolean(value: Any, path: str) -> None:
+    if not isinstance(value, bool):
+        raise wrong_type(path, "a boolean", value)
+
+
+def obj(value: Any, path: str) -> None:
+    if not isinstance(value, dict):
+        raise wrong_type(path, "an object", value)
+
+
+def number(low: float, high: float) -> Check:
+    def check(value: Any, path: str) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong_type(path, "a number", value)
+        _within(value, low, high, path, "decimal")
+
+    return check
+
+
+def integer(low: int | None = None, high: int | None = None) -> Check:
+    def check(value: Any, path: str) -> None:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise wrong_type(path, "an integer", value)
+        _within(value, low, high, path, "integer")
+
+    return check
+
+
+def _within(value: float, low: float | None, high: float | None, path: str, what: str) -> None:
+    if low is not None and value < low:
+        message = f"Invalid '{path}': {what} below minimum value. Expected a value >= {low}, but got {value} instead."
+        raise invalid(path, message, f"{what}_below_min_value")
+    if high is not None and value > high:
+        message = f"Invalid '{path}': {what} above maximum value. Expected a value <= {high}, but got {value} instead."
+        raise invalid(path, message, f"{what}_above_max_value")
+
+
+def one_of(*allowed: str) -> Check:
+    def check(value: Any, path: str) -> None:
+        string(value, path)
+        if value not in allowed:
+            known = ", ".join(f"'{word}'" for word in allowed)
+            raise invalid(path, f"Invalid value: '{value[:100]}'. Supported values for '{path}' are: {known}.", "invalid_value")
+
+    return check
+
+
+def array(of: Check, *, least: int = 0, most: int = 0) -> Check:
+    def check(value: Any, path: str) -> None:
+        if not isinstance(value, list):
+            raise wrong_type(path, "an array", value)
+        if len(value) < least:
+            raise empty(path, "the array")
+        if most and len(value) > most:
+            message = f"Invalid '{path}': array too long. Expected at most {most} entries, but got {len(value)} instead."
+            raise invalid(path, message, "array_above_max_length")
+        for index, item in enumerate(value):
+            of(item, f"{path}[{index}]")
+
+    return check
+
+
+def fields(table: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
+    """An object whose known fields are right; others are let through."""
+
+    def check(value: Any, path: str) -> None:
+        obj(value, path)
+        for name in required:
+            if value.get(name) is None:
+                raise missing(f"{path}.{name}")
+        for name, item in value.items():
+            if item is not None and name in table:
+                table[name](item, f"{path}.{name}")
+
+    return check
+
+
+def stop(value: Any, path: str) -> None:
+    if not isinstance(value, str):
+        array(string, most=4)(value, path)
+
+
+def either(*checks: Check) -> Check:
+    """A string where the first check is of strings, or else what the second wants."""
+
+    def check(value: Any, path: str) -> None:
+        checks[0 if isinstance(value, str) else 1](value, path)
+
+    return check
+
+
+# ---- chat ----
+
+function = fields({"name": string, "description": string, "parameters": obj, "strict": boolean}, required=("name",))
+
+
+def tool(value: Any, path: str) -> None:
+    obj(value, path)
+    if not isinstance(value.get("type"), str):
+        raise missing(f"{path}.type")
+    if value["type"] == "function":
+        fields({"function": function}, required=("function",))(value, path)
+
+
+def tool_choice(value: Any, path: str) -> None:
+    if isinstance(value, str):
+        return one_of("none", "auto", "required")(value, path)
+    fields({"type": string}, required=("type",))(value, path)
+    kind = value["type"]
+    if kind in ("function", "custom"):
+        fields({kind: fields({"name": string}, required=("name",))}, required=(kind,))(value, path)
+    elif kind == "allowed_tools":
+        allowed = fields({"mode": one_of("auto", "required"), "tools": array(obj, least=1)}, required=("mode", "tools"))
+        fields({kind: allowed}, required=(kind,))(value, path)
+    else:
+        raise invalid(
+            f"{path}.type", f"Invalid value: '{kind[:100]}'. Supported values are: 'function', 'custom', 'allowed_tools'.", "invalid_value"
+        )
+    return None
+
+
+def response_format(value: Any, path: str) -> None:
+    fields({"type": one_of("text", "json_object", "json_schema")}, required=("type",))(value, path)
+    if value["type"] == "json_schema":
+        named = fields({"name": string, "schema": obj, "strict": boolean, "description": string}, required=("name",))
+        fields({"json_schema": named}, required=("json_schema",))(value, path)
+
+
+CHAT: Mapping[str, Check] = {
+    "model": string,
+    "messages": array(obj, least=1),
+    "temperature": number(0, 2),
+    "top_p": number(0, 1),
+    "n": integer(1, 128),
+    "stream": boolean,
+    "stream_options": fields({"include_usage": boolean, "include_obfuscation": boolean}),
+    "stop": stop,
+    "max_tokens": integer(1),
+    "max_completion_tokens": integer(1),
+    "presence_penalty": number(-2, 2),
+    "frequency_penalty": number(-2, 2),
+    "logit_bias": obj,
+    "logprobs": boolean,
+    "top_logprobs": integer(0, 20),
+    "user": string,
+    "seed": integer(),
+    "tools": array(tool, most=128),
+    "tool_choice": tool_choice,
+    "parallel_tool_calls": boolean,
+    "functions": array(function, least=1, most=128),
+    "function_call": either(one_of("none", "auto"), fields({"name": string}, required=("name",))),
+    "response_format": response_format,
+    "store": boolean,
+    "metadata": obj,
+    "modalities": array(string),
+    "audio": obj,
+    "prediction": obj,
+    "reasoning_effort": one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+    "service_tier": string,
+    "verbosity": string,
+    "web_search_options": obj,
+    "prompt_cache_key": string,
+    "safety_identifier": string,
+}
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+role = one_of(*ROLES)
+PART: Mapping[str, Check] = {
+    "text": fields({"text": string}, required=("text",)),
+    "image_url": fields({"image_url": fields({"url": string, "detail": string}, required=("url",))}, required=("image_url",)),
+    "input_audio": fields({"input_audio": fields({"data": string, "format": string}, required=("data",))}, required=("input_audio",)),
+    "file": fields({"file": obj}, required=("file",)),
+    "refusal": fields({"refusal": string}, required=("refusal",)),
+}
+call = fields({"id": string, "function": fields({"name": string, "arguments": string}, required=("name",))}, required=("id",))
+
+
+def chat(body: Json) -> Json:
+    """The request without nulls. Raises Refusal(400)."""
+    body = _known(body, CHAT, required=("model", "messages"))
+    pending: set[str] = set()
+    for index, message in enumerate(body["messages"]):
+        if message.keys() == _PLAIN and not pending and message["role"] in _SPEAKERS and message["content"].__class__ is str:
+            continue
+        pending = _message(message, f"messages[{index}]", pending)
+    if pending:
+        raise _unanswered(f"messages[{len(body['messages']) - 1}]", pending)
+    if body.get("stream_options") and not body.get("stream"):
+        raise invalid("stream_options", "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "invalid_value")
+    return body
+
+
+_PLAIN = {"role", "content"}
+_SPEAKERS = {"system", "developer", "user", "assistant"}
+
+
+def _message(message: Json, path: str, pending: set[str]) -> set[str]:
+    """Checks one message; gives the ids of calls that are still to be answered after it."""
+    said = message.get("role")
+    if said is None:
+        raise missing(f"{path}.role")
+    role(said, f"{path}.role")
+    content = message.get("content")
+    if content is None:
+        if said != "assistant":
+            raise missing(f"{path}.content")
+    elif not isinstance(content, str):
+        array(_part, least=1)(content, f"{path}.content")
+    if said == "tool":
+        call_id = message.get("tool_call_id")
+        if call_id is None:
+            raise missing(f"{path}.tool_call_id")
+        string(call_id, f"{path}.tool_call_id")
+        if call_id not in pending:
+            text = "Messages with role 'tool' must answer a call in 'tool_calls' of the assistant's message before them."
+            raise invalid(f"{path}.role", f"Invalid parameter: {text}", "invalid_value")
+        return pending - {call_id}
+    if pending:
+        raise _unanswered(path, pending)
+    if calls := message.get("tool_calls"):
+        array(call)(calls, f"{path}.tool_calls")
+        return {item["id"] for item in calls}
+    return set()
+
+
+def _part(part: Any, path: str) -> None:
+    obj(part, path)
+    kind = part.get("type")
+    if kind is None:
+        raise missing(f"{path}.type")
+    string(kind, f"{path}.type")
+    if kind in PART:
+        PART[kind](part, path)
+
+
+def _unanswered(path: str, pending: set[str]) -> Refusal:
+    text = f"An assistant message with 'tool_calls' must be followed by a tool message for each of them; unanswered: {', '.join(sorted(pending))}."
+    return invalid(path, text, "invalid_value")
+
+
+# ---- embeddings ----
+
+EMBEDDINGS: Mapping[str, Check] = {
+    "model": string,
+    "encoding_format": one_of("float", "base64"),
+    "dimensions": integer(1),
+    "user": string,
+}
+MOST_INPUTS = 2048
+
+
+def embeddings(body: Json) -> Json:
+    """The request without nulls; `input` is still in whichever of its four forms it came. Raises Refusal(400)."""
+    body = _known(body, EMBEDDINGS, required=("model", "input"))
+    given = body["input"]
+    if isinstance(given, str):
+        if not given:
+            raise empty("input", "the string")
+        return body
+    if not isinstance(given, list):
+        raise wrong_type("input", "a string or an array", given)
+    if not given:
+        raise empty("input", "the array")
+    first = type(given[0])
+    if first is int:
+        array(integer(0))(given, "input")
+        return body
+    if len(given) > MOST_INPUTS:
+        raise invalid("input", f"Invalid 'input': at most {MOST_INPUTS} inputs are taken, but got {len(given)}.", "array_above_max_length")
+    array(_text if first is str else array(integer(0), least=1))(given, "input")
+    return body
+
+
+def _text(value: Any, path: str) -> None:
+    string(value, path)
+    if not value:
+        raise empty(path, "the string")
+
+
+def _known(body: Json, table: Mapping[str, Check], *, required: tuple[str, ...]) -> Json:
+    """The body without nulls, its known fields checked."""
+    for name in required:
+        if body.get(name) is None:
+            raise missing(name)
+    nulls = False
+    for name, value in body.items():
+        if value is None:
+            nulls = True
+        elif (check := table.get(name)) is not None:
+            check(value, name)
+    return {name: value for name, value in body.items() if value is not None} if nulls else body

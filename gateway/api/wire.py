@@ -1,0 +1,276 @@
+"""What every endpoint shares: an Exchange reads a request and answers it once, with OpenAI's headers and OpenAI's errors."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from secrets import token_hex
+from time import perf_counter, time
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import DecodeError, Struct, ValidationError
+
+from gateway.routing.attempt import Trail
+from gateway.routing.verdicts import VERDICTS
+from providers.base import Fault, Json, decode, encode
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+WATCH_AFTER = 0.25
+"""Seconds before somebody looks whether the client has left: most plain calls are over by then, and a watcher is a task of its own."""
+JSON_TYPE = (b"content-type", b"application/json")
+EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+
+
+class Refusal(Exception):
+    """An answer that is an error, in OpenAI's words."""
+
+    def __init__(
+        self, status: int, message: str, *, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None,
+        headers: Headers | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message)
+        self.status = status
+        self.body: Json = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+        self.headers: Headers = headers or []
+
+
+class Left(Exception):
+    """The client has gone."""
+
+
+class Record(Struct):
+    """What is known of a finished exchange: the only thing that logs and metrics are made of."""
+
+    time: float
+    request_id: str
+    method: str
+    path: str
+    status: int
+    seconds: float
+    overhead_ms: float
+    team: str = ""
+    key: str = ""
+    model: str = ""
+    served: str = ""
+    attempts: int = 0
+    stream: bool = False
+    finish: str = ""
+    usage: Json | None = None
+    changes: str = ""
+    faults: list[str] = []
+    error: str = ""
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "_receive", "_send", "_task", "_timer", "_watcher", "answered", "body_read", "finish", "headers", "key", "left", "loop", "method",
+        "model", "path", "refused", "request_id", "scope", "started", "status", "stream", "team", "trail", "usage",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.started = perf_counter()
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id", b"")
+        self.request_id = given.decode() if SANE_ID.fullmatch(given) else f"req_{token_hex(16)}"
+        self.trail = Trail(self.started)
+        self.answered = False
+        """A status line has been sent: a second one cannot be."""
+        self.body_read = False
+        self.left = False
+        self.status = 0
+        self.team = self.key = self.model = self.finish = self.refused = ""
+        self.stream = False
+        self.usage: Json | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    # ---- the request ----
+
+    async def read(self, most: int) -> bytes:
+        """The body. Raises Refusal(413) for one larger than `most` bytes, before it is read where it says so itself."""
+        length = self.headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > most:
+            raise too_large(most)
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            self.body_read = True
+            if message["type"] == "http.disconnect":
+                raise Left
+            return body
+        held = bytearray(body)
+        while message.get("more_body"):
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Left
+            held += message.get("body", b"")
+            if len(held) > most:
+                raise too_large(most)
+        self.body_read = True
+        return bytes(held)
+
+    async def json(self, most: int) -> Json:
+        """The body as a JSON object. Raises Refusal."""
+        raw = await self.read(most)
+        try:
+            return decode(raw)
+        except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as exc:
+            raise Refusal(400, f"The body of the request is not a JSON object that can be read: {_where(exc)}.") from exc
+
+    def watch(self) -> None:
+        """From now on, if the client leaves, the task that serves it is cancelled. The body has been read."""
+        self._task = asyncio.current_task()
+        self._timer = self.loop.call_later(WATCH_AFTER, self._start_watching)
+
+    def _start_watching(self) -> None:
+        self._watcher = self.loop.create_task(self._wait_until_it_leaves())
+
+    async def _wait_until_it_leaves(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if self._task is not None:
+            self.left = True
+            self._task.cancel()
+
+    def unwatch(self) -> None:
+        self._task = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    # ---- the answer ----
+
+    def head(self) -> Headers:
+        """The headers that every answer has, and those that tell what became of the request."""
+        trail = self.trail
+        now = perf_counter()
+        headers = [
+            (b"x-request-id", self.request_id.encode()),
+            (b"openai-processing-ms", b"%d" % ((now - self.started) * 1000)),
+            (b"x-banjia-overhead-ms", b"%.2f" % ((now - self.started - trail.waited) * 1000)),
+        ]
+        if trail.hop is not None:
+            headers.append((b"x-banjia-provider", trail.hop.account.name.encode()))
+            headers.append((b"x-banjia-model", header_text(trail.hop.target.model.id)))
+            headers.append((b"x-banjia-attempts", b"%d" % trail.attempts))
+        if trail.changes:
+            headers.append((b"x-banjia-changes", header_text(",".join(map(told, trail.changes)))))
+        return headers
+
+    async def answer(self, status: int, body: bytes, headers: Headers | None = None, kind: tuple[bytes, bytes] = JSON_TYPE) -> None:
+        """A whole answer."""
+        self.unwatch()
+        self.answered = True
+        self.status = status
+        head = [kind, (b"content-length", b"%d" % len(body)), *self.head(), *(headers or ())]
+        if not self.body_read and self.method not in ("GET", "HEAD", "DELETE"):
+            head.append((b"connection", b"close"))  # what is left of the body is not worth reading
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+
+    async def refuse(self, refusal: Refusal) -> None:
+        self.refused = str(refusal)
+        await self.answer(refusal.status, encode(refusal.body), refusal.headers)
+
+    async def begin(self) -> None:
+        """The head of a stream. From here on a failure can only be told within it."""
+        self.answered = True
+        self.status = 200
+        await self._send({"type": "http.response.start", "status": 200, "headers": EVENTS + self.head()})
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """The last piece of a stream."""
+        self.unwatch()
+        await self._send({"type": "http.response.body", "body": data})
+
+    def record(self) -> Record:
+        trail = self.trail
+        seconds = perf_counter() - self.started
+        return Record(
+            time(),
+            self.request_id,
+            self.method,
+            self.path,
+            self.status,
+            round(seconds, 6),
+            round((seconds - trail.waited) * 1000, 3) if not self.stream else 0.0,
+            self.team,
+            self.key,
+            self.model,
+            trail.hop.name if trail.hop else "",
+            trail.attempts,
+            self.stream,
+            self.finish,
+            self.usage,
+            ",".join(map(told, trail.changes)),
+            trail.faults,
+            self.refused,
+        )
+
+
+def told(change: Any) -> str:
+    """A change as the header says it: `temperature=clamped:0.99`."""
+    return f"{change.field}={change.fate}:{change.note}" if change.note else f"{change.field}={change.fate}"
+
+
+def header_text(text: str) -> bytes:
+    """Text that cannot break a header: what is not plain ASCII is percent-encoded."""
+    if text.isascii() and text.isprintable():
+        return text.encode()[:4096]
+    return quote(text, safe=" /:;,=[]()+@*").encode()[:4096]
+
+
+def too_large(most: int) -> Refusal:
+    return Refusal(413, f"The request is too large: at most {most} bytes are taken.", code="request_too_large")
+
+
+def _where(exc: Exception) -> str:
+    text = str(exc) if isinstance(exc, DecodeError | ValidationError) else "it is nested too deeply or not UTF-8"
+    return text.replace("`$`", "the top level")
+
+
+# ---- faults in OpenAI's words ----
+
+SECRETS = re.compile(r"(?:sk|fk|ak|bce-v3|Bearer)[-_ /][\w./+=-]{6,}|https?://\S+|\b[0-9a-f]{32}\.\w{8,}", re.I)
+LONGEST_MESSAGE = 2000
+
+
+def scrub(text: str) -> str:
+    """A provider's words without keys and addresses that may be in them."""
+    return SECRETS.sub("***", text[:LONGEST_MESSAGE])
+
+
+def refusal_of(fault: Fault, trail: Trail) -> Refusal:
+    """The error a client gets for a fault when no hop is left."""
+    verdict = VERDICTS[fault.kind]
+    message = scrub(fault.message)
+    if fault.kind == "auth":
+        message = f"The gateway's own account with the provider was not accepted ({message}). This is for the gateway's operator to mend."
+    headers: Headers = []
+    if fault.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % -(-fault.retry_after // 1)))
+    if not verdict.again or trail.attempts > 1:
+        headers.append((b"x-should-retry", b"false"))
+    return Refusal(verdict.status, message, kind=verdict.type, param=fault.param, code=verdict.code, headers=headers)
+
+
+def event(body: Mapping[str, Any]) -> bytes:
+    return b"data: " + encode(body) + b"\n\n"

@@ -1,0 +1,120 @@
+"""The gateway as an ASGI application, and the only place where its parts are put together."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from gateway.api.routes import endpoint_of
+from gateway.api.serving import Serving
+from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send, event
+from gateway.snapshot import Snapshot
+from gateway.upstream import Http, Upstream
+from providers.base import Json, encode
+
+log = logging.getLogger(__name__)
+
+LEFT = 499
+"""The status in the records of those who did not wait."""
+
+Sink = Callable[[Record], None]
+"""Takes the record of each finished exchange. Quick, and never failing."""
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class App:
+    """Answers requests by the snapshot of the moment."""
+
+    def __init__(
+        self, snapshot: Snapshot, *, upstream: Upstream | None = None, sinks: tuple[Sink, ...] = (), admin: Asgi | None = None
+    ) -> None:
+        self.http = Http()
+        """What requests are sent with, unless a test brings something else."""
+        self.serving = Serving(snapshot, upstream or self.http)
+        self.sinks = sinks
+        self.admin = admin
+        """What answers under `/admin/`; it checks its own key."""
+        self.in_flight = 0
+        self.draining = False
+        self.reload_failed = ""
+        """Why the files on disk are not what is running, if they are not."""
+
+    async def open(self) -> None:
+        await self.http.open()
+
+    async def close(self) -> None:
+        await self.http.close()
+
+    def swap(self, snapshot: Snapshot) -> None:
+        """From the next request on, the new config. Requests under way keep theirs."""
+        self.serving.snapshot = snapshot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._not_http(scope, send)
+        path: str = scope["path"]
+        if path.startswith("/admin/") and self.admin is not None:
+            return await self.admin(scope, receive, send)
+        exchange = Exchange(scope, receive, send)
+        if path in ("/healthz", "/readyz"):
+            return await self._health(exchange)
+        self.in_flight += 1
+        try:
+            await self._serve(exchange)
+        finally:
+            self.in_flight -= 1
+            exchange.unwatch()
+            record = exchange.record()
+            for sink in self.sinks:
+                sink(record)
+        return None
+
+    async def _serve(self, exchange: Exchange) -> None:
+        """The rim: whatever happens further in, the client gets one answer, in OpenAI's words."""
+        try:
+            serve = endpoint_of(exchange)
+            if self.in_flight > self.serving.snapshot.max_in_flight:
+                raise overloaded()
+            await serve(exchange, self.serving)
+        except Refusal as refusal:
+            if not exchange.left:
+                await exchange.refuse(refusal)
+        except Left:
+            exchange.status = LEFT
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not exchange.left or task is None:
+                raise
+            task.uncancel()
+            exchange.status = LEFT
+        except Exception:
+            log.exception("request %s failed inside the gateway", exchange.request_id)
+            failed = failure(exchange.request_id)
+            if exchange.answered:
+                exchange.refused = str(failed)
+                await exchange.end(event(failed.body))
+            else:
+                await exchange.refuse(failed)
+
+    async def _health(self, exchange: Exchange) -> None:
+        exchange.body_read = True
+        if exchange.path == "/healthz":
+            return await exchange.answer(200, b'{"status":"ok"}')
+        snapshot = self.serving.snapshot
+        told: Json = {"status": "draining" if self.draining else "ready", "config": snapshot.revision, "in_flight": self.in_flight}
+        if self.reload_failed:
+            told["reload"] = self.reload_failed
+        return await exchange.answer(503 if self.draining else 200, encode(told))
+
+    async def _not_http(self, scope: Scope, send: Send) -> None:
+        """Websockets are closed before they open: nothing here speaks them."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+
+def failure(request_id: str) -> Refusal:
+    return Refusal(500, f"The gateway failed; its log has the reason under {request_id}.", kind="api_error", code="internal_error")
+
+
+def overloaded() -> Refusal:
+    message = "The gateway has as many requests under way as it may have; try again in a moment."
+    return Refusal(503, message, kind="api_error", code="overloaded", headers=[(b"retry-after", b"1")])

@@ -1,0 +1,373 @@
+"""From a folder of files to a Snapshot: read, fill in secrets, check everything, and only then build. Raises ConfigError with all problems."""
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct, json
+from pydantic import BaseModel, ValidationError
+
+from gateway import settings as files
+from gateway.catalog import Catalog, EquivalentsFile, ModelsFile, shipped
+from gateway.globs import Globs
+from gateway.snapshot import ENDPOINT_OF_KIND, Account, Candidate, Key, Route, Snapshot, digest, full_base, serves
+from gateway.yaml_file import ConfigError, Document, Place, Problem, fill_references, load_yaml
+from providers.base import Adapter, Auth, Model
+from providers.load import load as load_adapters
+
+Adapters = Mapping[str, Mapping[str, Adapter]]
+SECRETS = ("api_key", "access_key_id", "access_key_secret")
+M = TypeVar("M", bound=BaseModel)
+
+
+class Settings(Struct, frozen=True):
+    """What the files say, checked."""
+
+    gateway: files.GatewayFile
+    teams: tuple[files.TeamFile, ...]
+    catalog: Catalog
+    documents: tuple[Document, ...]
+    """The gateway's, then the teams' in the order of `teams`."""
+
+
+def load(directory: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a folder with gateway.yaml, teams/*.yaml and perhaps catalog/. Raises ConfigError."""
+    if not directory.is_dir():
+        raise ConfigError([Problem(str(directory), 0, "", "there is no such folder; it should hold gateway.yaml and teams/*.yaml")])
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for path in (directory / "gateway.yaml", *sorted((directory / "teams").glob("*.y*ml"))):
+        try:
+            document = load_yaml(path)
+            problems += fill_references(document, environment)
+            documents.append(document)
+        except ConfigError as exc:
+            problems += exc.problems
+    return read(documents, load_catalog(directory / "catalog", problems), problems)
+
+
+def read(documents: list[Document], catalog: Catalog, problems: list[Problem]) -> Settings:
+    """The settings that documents with all references filled stand for. Raises ConfigError for `problems` and those it finds."""
+    gateway: files.GatewayFile | None = None
+    teams: list[tuple[files.TeamFile, Document]] = []
+    for document in documents:
+        told = document.data.get("schema") if isinstance(document.data, dict) else None
+        if str(told).startswith("banjia/team"):
+            if team := parse(files.TeamFile, document, problems):
+                teams.append((team, document))
+        elif found := parse(files.GatewayFile, document, problems):
+            gateway = found
+    if gateway is not None:
+        problems += _Check(gateway, documents[0], teams, catalog, load_adapters()).problems()
+    if problems or gateway is None:
+        raise ConfigError(sorted(set(problems)))
+    return Settings(gateway, tuple(team for team, _ in teams), catalog, (documents[0], *(document for _, document in teams)))
+
+
+def parse(model: type[M], document: Document, problems: list[Problem]) -> M | None:
+    try:
+        return model.model_validate(document.data if document.data is not None else {})
+    except ValidationError as exc:
+        for error in exc.errors(include_url=False, include_context=False, include_input=False):
+            place = tuple(step for step in error["loc"])
+            problems.append(document.problem(place, _plain(error["type"], error["msg"])))
+        return None
+
+
+def _plain(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "is not a known key"
+    if kind == "missing":
+        return "is missing"
+    return message.removeprefix("Value error, ")
+
+
+def load_catalog(own: Path, problems: list[Problem]) -> Catalog:
+    """The shipped catalog with a deployer's own rows over it."""
+    today = date.today()
+    models: dict[str, dict[str, Model]] = {}
+    equivalents: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    defaults: dict[str, Mapping[str, Any]] = {}
+    for folder in (shipped() / "catalog", own):
+        for path in sorted(folder.glob("models/*.y*ml")):
+            if row := _file(ModelsFile, path, problems):
+                known = models.setdefault(row.vendor, {})
+                known |= {name: facts.facts(name) for name, facts in row.models.items() if facts.live(today)}
+        for path in sorted(folder.glob("equivalents.y*ml")):
+            if found := _file(EquivalentsFile, path, problems):
+                equivalents |= {
+                    name: {vendor: tuple(ids) for vendor, ids in entry.items() if isinstance(ids, list)}
+                    for name, entry in found.models.items()
+                }
+                defaults |= {name: entry["defaults"] for name, entry in found.models.items() if entry.get("defaults")}
+    return Catalog(models, equivalents, Globs(defaults.items()))
+
+
+def _file(model: type[M], path: Path, problems: list[Problem]) -> M | None:
+    try:
+        return parse(model, load_yaml(path), problems)
+    except ConfigError as exc:
+        problems += exc.problems
+        return None
+
+
+# ---- checks across files ----
+
+
+class _Check:
+    """What one file alone cannot tell: names that must exist, keys that must differ, hops that somebody must be able to reach."""
+
+    def __init__(
+        self,
+        gateway: files.GatewayFile,
+        document: Document,
+        teams: list[tuple[files.TeamFile, Document]],
+        catalog: Catalog,
+        adapters: Adapters,
+    ) -> None:
+        self.gateway = gateway
+        self.document = document
+        self.teams = teams
+        self.catalog = catalog
+        self.adapters = adapters
+        self.found: list[Problem] = []
+
+    def problems(self) -> list[Problem]:
+        for name, account in self.gateway.providers.items():
+            self.account(name, account)
+        self.routes(self.gateway.models, self.document, ("models",))
+        self.reachable(self.gateway.models, self.document, ("models",), [self.places(team) for team, _ in self.teams], every=False)
+        self.keys()
+        for team, document in self.teams:
+            self.routes(team.models, document, ("models",))
+            self.reachable(team.models, document, ("models",), [self.places(team)], every=True)
+            for number, key in enumerate(team.keys):
+                place: Place = ("keys", number, "models")
+                self.routes(key.models, document, place)
+                at = key.jurisdiction or team.jurisdiction
+                self.reachable(key.models, document, place, [{at: permitted(team, at)}], every=True)
+        return self.found
+
+    def say(self, document: Document, place: Place, message: str) -> None:
+        self.found.append(document.problem(place, message))
+
+    def account(self, name: str, account: files.Account) -> None:
+        place: Place = ("providers", name)
+        surfaces = self.adapters.get(account.vendor)
+        if surfaces is None:
+            return self.say(self.document, (*place, "vendor"), f"there is no vendor {account.vendor!r}; there are: {_list(self.adapters)}")
+        if account.surface is not None and account.surface not in surfaces:
+            return self.say(
+                self.document, (*place, "surface"), f"{account.vendor} has no surface {account.surface!r}; it has: {_list(surfaces)}"
+            )
+        adapter = surfaces[account.surface] if account.surface else next(iter(surfaces.values()))
+        if account.auth is not None and account.auth not in adapter.auth:
+            return self.say(self.document, (*place, "auth"), f"there is no way {account.auth!r}; there are: {_list(adapter.auth)}")
+        if not adapter.base_url and not account.base_url:
+            self.say(self.document, (*place, "base_url"), f"is missing: an account of {account.vendor} has an address of its own")
+        if way_of(adapter, account) is None:
+            ways = " or ".join(" and ".join(way.secrets) for way in adapter.auth.values())
+            self.say(self.document, place, f"needs {ways}")
+        return None
+
+    def keys(self) -> None:
+        seen: dict[str, str] = {}
+        names: dict[str, str] = {}
+        for team, document in self.teams:
+            if team.team in names:
+                self.say(document, ("team",), f"{names[team.team]} has a team of this name already")
+            names[team.team] = document.file
+            own: set[str] = set()
+            for number, key in enumerate(team.keys):
+                if key.name in own:
+                    self.say(document, ("keys", number, "name"), f"the team has a key {key.name!r} already")
+                own.add(key.name)
+                if key.key in seen:
+                    self.say(document, ("keys", number, "key"), f"is the same as that of {seen[key.key]}")
+                seen[key.key] = f"key {key.name!r} of team {team.team!r}"
+
+    def places(self, team: files.TeamFile) -> dict[str, frozenset[str]]:
+        """Where a team's callers are, and the places that the data of each may go."""
+        at = {team.jurisdiction, *(key.jurisdiction for key in team.keys if key.jurisdiction)}
+        return {place: permitted(team, place) for place in at}
+
+    def routes(self, routes: Mapping[str, files.Route], document: Document, place: Place) -> None:
+        for name, route in routes.items():
+            for part, hops in (("serve", route.serve), ("fallback", route.fallback)):
+                for number, hop in enumerate(hops):
+                    account = hop.use.partition("/")[0]
+                    if account not in self.gateway.providers:
+                        known = _list(self.gateway.providers)
+                        self.say(document, (*place, name, part, number, "use"), f"there is no account {account!r}; there are: {known}")
+
+    def reachable(
+        self, routes: Mapping[str, files.Route], document: Document, place: Place, callers: list[dict[str, frozenset[str]]], *, every: bool
+    ) -> None:
+        """Each hop is of use to some caller, and with `every`, each caller has some hop."""
+        if not callers:
+            return
+        for name, route in routes.items():
+            allowed: dict[str, bool] = {at: False for some in callers for at in some}
+            for part, hops in (("serve", route.serve), ("fallback", route.fallback)):
+                for number, hop in enumerate(hops):
+                    account = self.gateway.providers.get(hop.use.partition("/")[0])
+                    if account is None:
+                        continue
+                    users = {at for some in callers for at, may in some.items() if account.jurisdiction in may and _meant(hop.when, at)}
+                    allowed |= dict.fromkeys(users, True)
+                    if not users:
+                        why = f"no caller can reach it: policy.allow lets no caller's data go to {account.jurisdiction}"
+                        self.say(document, (*place, name, part, number), why)
+            if every and not route.reject:
+                for at in (at for at, some in allowed.items() if not some):
+                    self.say(
+                        document, (*place, name), f"callers in {at} have no permitted hop: add one, or another place to policy.allow.{at}"
+                    )
+
+
+def _meant(when: files.When | None, place: str) -> bool:
+    if when is None or when.jurisdiction is None:
+        return True
+    return place in ([when.jurisdiction] if isinstance(when.jurisdiction, str) else when.jurisdiction)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def permitted(team: files.TeamFile, place: str) -> frozenset[str]:
+    """Places that the data of a team's callers in `place` may go."""
+    if team.policy.allow is None:
+        return frozenset({place, "on-premises"})
+    return frozenset(team.policy.allow.get(place, ()))
+
+
+def way_of(adapter: Adapter, account: files.Account) -> Auth | None:
+    """How the account proves itself: the way it names, else the first whose secrets it has."""
+    ways = [adapter.auth[account.auth]] if account.auth else list(adapter.auth.values())
+    return next((way for way in ways if all(getattr(account, secret) is not None for secret in way.secrets)), None)
+
+
+# ---- the snapshot ----
+
+
+def build(settings: Settings) -> Snapshot:
+    """The look-ups that the service runs on, of settings that have been checked."""
+    gateway, catalog = settings.gateway, settings.catalog
+    adapters = load_adapters()
+    accounts = {name: _account(name, account, adapters) for name, account in gateway.providers.items()}
+    shared = (_table(gateway.models, "gateway.yaml"), _equivalents(accounts, catalog), _own_names(accounts, catalog))
+    keys: dict[bytes, Key] = {}
+    for team in settings.teams:
+        own = _table(team.models, f"team {team.team}")
+        for key in team.keys:
+            place = key.jurisdiction or team.jurisdiction
+            keys[digest(key.key)] = Key(
+                team.team,
+                key.name,
+                place,
+                permitted(team, place),
+                team.policy.fidelity == "strict",
+                (_table(key.models, f"key {key.name} of team {team.team}"), own, *shared),
+            )
+    told = json.encode([gateway.model_dump(mode="json"), [team.model_dump(mode="json") for team in settings.teams]], order="deterministic")
+    return Snapshot(
+        sha256(told).hexdigest()[:12],
+        accounts,
+        keys,
+        catalog,
+        gateway.server.max_body,
+        gateway.server.max_in_flight,
+        gateway.defaults.timeouts,
+        gateway.defaults.retry,
+    )
+
+
+def _account(name: str, account: files.Account, adapters: Adapters) -> Account:
+    surfaces = adapters[account.vendor]
+    adapter = surfaces[account.surface] if account.surface else next(iter(surfaces.values()))
+    way = way_of(adapter, account)
+    if way is None:
+        raise ValueError(f"account {name} has no way to prove itself")  # config was not checked
+    secrets = {secret: value for secret in SECRETS if (value := getattr(account, secret))}
+    own = _path(adapter.base_url)
+    base = full_base(account.base_url, own) if account.base_url else adapter.base_url
+    if account.base_url or account.auth_url:  # a proxy or a simulator stands for all of the vendor's hosts
+        secrets["auth_url"] = account.auth_url or base.removesuffix(own)
+    empty = [secret for secret in way.secrets if not secrets.get(secret)]
+    off = f"it is switched off: {' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty" if empty else ""
+    return Account(
+        name, account.vendor, account.jurisdiction, adapter, base, way, secrets, off, account.headers, account.proxy, account.timeouts
+    )
+
+
+def _path(url: str) -> str:
+    return "/" + url.split("/", 3)[3] if url.count("/") > 2 else ""
+
+
+def _table(routes: Mapping[str, files.Route], origin: str) -> Globs[Route]:
+    return Globs((name, _route(name, route, origin)) for name, route in routes.items())
+
+
+def _route(name: str, route: files.Route, origin: str) -> Route:
+    return Route(
+        name,
+        f"{origin}: models.{name}",
+        tuple(map(_candidate, route.serve)),
+        tuple(map(_candidate, route.fallback)),
+        route.pick == "weighted",
+        route.timeouts,
+        route.retry,
+        route.reject or "",
+        route.defaults,
+    )
+
+
+def _candidate(hop: files.Hop) -> Candidate:
+    account, _, model = hop.use.partition("/")
+    return Candidate(account, model, hop.weight, hop.when, hop.prefer)
+
+
+def _equivalents(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Route]:
+    """OpenAI's names, served by whatever accounts there are in the order of gateway.yaml."""
+    routes: list[tuple[str, Route]] = []
+    for name, of_vendors in catalog.equivalents.items():
+        serve = tuple(
+            Candidate(account.name, model, group=account.name)
+            for account in accounts.values()
+            if not account.off
+            for model in of_vendors.get(account.vendor, ())
+        )
+        if serve:
+            routes.append((name, Route(name, f"catalog/equivalents: {name}", serve, weighted=False)))
+    return Globs(routes)
+
+
+def _own_names(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Route]:
+    """The vendors' own model ids, each served by the accounts of vendors that have it."""
+    serve: dict[str, list[Candidate]] = {}
+    for account in accounts.values():
+        for name, model in catalog.models.get(account.vendor, {}).items():
+            if not account.off and serves(account, model) and ENDPOINT_OF_KIND[model.kind] in account.adapter.endpoints:
+                serve.setdefault(name, []).append(Candidate(account.name, name))
+    return Globs((name, Route(name, f"catalog/models: {name}", tuple(hops), weighted=False)) for name, hops in serve.items())
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The effective settings for people to read, with secrets masked."""
+    gateway = settings.gateway.model_dump(mode="json", by_alias=True, exclude_none=True)
+    teams = [team.model_dump(mode="json", by_alias=True, exclude_none=True) for team in settings.teams]
+    return {"gateway": _masked(gateway), "teams": _masked(teams)}
+
+
+def _masked(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(item, key if name != "headers" else "headers") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, str) and value and name in (*SECRETS, "key", "headers"):
+        return value[:3] + "…" if len(value) > 12 else "…"
+    return value

@@ -1,0 +1,208 @@
+"""Tries a plan's hops until one answers. Nothing has been sent to the client while this runs."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TypeVar
+
+from msgspec import Struct
+
+from gateway.deadline import Deadline
+from gateway.routing.plan import Plan
+from gateway.routing.verdicts import VERDICTS
+from gateway.snapshot import Hop
+from gateway.upstream import Reply, Upstream
+from providers.base import Change, Fault, Json, Outgoing, Stream
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+CHANGED = ("dropped", "clamped", "emulated")
+"""Fates that `fidelity: strict` refuses."""
+OK = 200
+LARGEST_ERROR = 1 << 20
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 2.0
+
+
+class Trail(Struct):
+    """What became of a request on its way: filled in as it goes, so that it is there also when the request fails."""
+
+    started: float
+    """By `perf_counter`: uvloop's own clock counts milliseconds."""
+    hop: Hop | None = None
+    attempts: int = 0
+    changes: tuple[Change, ...] = ()
+    waited: float = 0.0
+    """Seconds spent waiting for providers before the client's first byte."""
+    faults: list[str] = []
+
+
+class Begun:
+    """An attempt that has begun to answer: its first chunks are in hand, the rest still on the wire."""
+
+    __slots__ = ("_deadline", "_reply", "_stream", "first")
+
+    def __init__(self, first: list[Json], stream: Stream, reply: Reply, deadline: Deadline) -> None:
+        self.first = first
+        self._stream = stream
+        self._reply = reply
+        self._deadline = deadline
+
+    async def more(self) -> list[Json] | None:
+        """The chunks of the next piece, perhaps none; None at the end. Raises Fault if the answer breaks off or stalls."""
+        try:
+            piece = await self._reply.piece()
+        except asyncio.CancelledError:
+            if fault := self._deadline.expired():
+                raise fault from None
+            raise
+        if not piece:
+            return None
+        chunks = self._stream.feed(piece)
+        if chunks:  # comments are not progress
+            self._deadline.progress()
+        return chunks
+
+    def rest(self) -> list[Json]:
+        """What the end of the body completes. Raises Fault if the answer has not ended."""
+        return self._stream.end()
+
+    def close(self) -> None:
+        self._reply.close()
+
+
+class Attempts:
+    """How one request is tried: over a plan, under one deadline, noting its trail."""
+
+    def __init__(self, upstream: Upstream, deadline: Deadline, trail: Trail, *, strict: bool) -> None:
+        self._upstream = upstream
+        self._deadline = deadline
+        self._trail = trail
+        self._strict = strict
+
+    async def plain(self, plan: Plan, bodies: Callable[[Hop], list[Json]]) -> list[Json]:
+        """The whole answers of the first hop that gives them to all of `bodies(hop)`."""
+
+        async def once(hop: Hop) -> list[Json]:
+            return [await self._ask(hop, body) for body in bodies(hop)]
+
+        return await self._over(plan, once)
+
+    async def stream(self, plan: Plan, body: Json) -> Begun:
+        """The beginning of a stream that has said something. The caller closes it."""
+        return await self._over(plan, lambda hop: self._begin(hop, body))
+
+    async def _over(self, plan: Plan, once: Callable[[Hop], Awaitable[T]]) -> T:
+        last: Fault | None = None
+        trail = self._trail
+        for hop in plan.hops:
+            trail.hop = hop
+            number = 0
+            while True:
+                trail.attempts += 1
+                began = perf_counter()
+                try:
+                    answer = await once(hop)
+                    trail.waited += perf_counter() - began
+                    return answer
+                except Fault as fault:
+                    last = fault
+                except asyncio.CancelledError:
+                    last = self._deadline.expired()
+                    if last is None:
+                        raise
+                took = perf_counter() - began
+                trail.waited += took
+                trail.faults.append(f"{hop.name}: {last.kind}")
+                log.info("attempt %d at %s failed: %s (%s)", trail.attempts, hop.name, last.kind, last.code)
+                if last.stale and number == 0:
+                    self._upstream.forget(hop.account)
+                elif not self._again(hop, last, number, took):
+                    break
+                else:
+                    await self._pause(number, last)
+                number += 1
+            if not VERDICTS[last.kind].next or self._deadline.left() <= 0:
+                raise last
+        raise last or Fault("unreachable", "no hop may serve this request")
+
+    def _again(self, hop: Hop, fault: Fault, number: int, took: float) -> bool:
+        retry = hop.retry
+        if not VERDICTS[fault.kind].again or number >= retry.max:
+            return False
+        if retry.only_if_failed_within is not None and took > retry.only_if_failed_within:
+            return False
+        wait = fault.retry_after or 0.0
+        return wait <= retry.retry_after_cap and wait < self._deadline.left()
+
+    async def _pause(self, number: int, fault: Fault) -> None:
+        """What the provider asked for; else a moment that doubles, with jitter so that those who failed together do not come back together."""
+        wait = fault.retry_after
+        if wait is None:
+            wait = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE) * (0.5 + random.random() / 2)
+        self._deadline.stage("total", self._deadline.left())
+        await asyncio.sleep(wait)
+
+    def _request(self, hop: Hop, body: Json) -> Outgoing:
+        outgoing = hop.translator.request({**hop.defaults, **body} if hop.defaults else body, hop.target)
+        self._trail.changes = outgoing.changes
+        if self._strict:
+            for change in outgoing.changes:
+                if change.fate in CHANGED and (change.field in body or change.field not in hop.defaults):
+                    why = f": {change.why}" if change.why else ""
+                    raise Fault("unsupported", f"`{change.field}` would be {change.fate} at {hop.name}{why}", param=change.field)
+        return outgoing
+
+    async def _open(self, hop: Hop, body: Json, *, stream: bool) -> Reply:
+        outgoing = self._request(hop, body)
+        self._deadline.stage("first_token", hop.timeouts.first(stream=stream))
+        return await self._upstream.send(hop.account, outgoing, hop.timeouts.connect)
+
+    async def _ask(self, hop: Hop, body: Json) -> Json:
+        reply = await self._open(hop, body, stream=False)
+        try:
+            raw = await reply.read()
+            if reply.status != OK:
+                raise hop.translator.fault(reply.status, _lower(reply), raw)
+            return hop.translator.response(raw)
+        finally:
+            reply.close()
+
+    async def _begin(self, hop: Hop, body: Json) -> Begun:
+        reply = await self._open(hop, body, stream=True)
+        try:
+            # JSON where a stream was asked for is an error, whatever the status says
+            if reply.status != OK or reply.headers.get("content-type", "").startswith("application/json"):
+                raise hop.translator.fault(reply.status, _lower(reply), await reply.read(LARGEST_ERROR))
+            stream = hop.translator.stream()
+            first = await _first_words(stream, reply)
+            self._deadline.stage("idle", hop.timeouts.idle)
+            return Begun(first, stream, reply, self._deadline)
+        except BaseException:
+            reply.close()
+            raise
+
+
+def _lower(reply: Reply) -> dict[str, str]:
+    return {name.lower(): value for name, value in reply.headers.items()}
+
+
+async def _first_words(stream: Stream, reply: Reply) -> list[Json]:
+    """Everything up to the first chunk that says something. Until then the attempt may still fail unseen."""
+    first: list[Json] = []
+    while piece := await reply.piece():
+        first += stream.feed(piece)
+        if any(map(says_something, first)):
+            return first
+    return first + stream.end()
+
+
+def says_something(chunk: Json) -> bool:
+    """Whether a client could tell that an answer has begun: a word, a call, a reason to finish."""
+    return any(
+        choice.get("finish_reason") or any(value for name, value in (choice.get("delta") or {}).items() if name != "role")
+        for choice in chunk.get("choices") or ()
+    )

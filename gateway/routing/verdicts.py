@@ -1,0 +1,32 @@
+"""What each kind of fault means: for the hop, for the plan, and for the client when no hop is left."""
+
+from msgspec import Struct
+
+from providers.base import Kind
+
+
+class Verdict(Struct, frozen=True):
+    again: bool
+    """Another attempt on the same hop may help."""
+    next: bool
+    """Another hop may help."""
+    status: int
+    """What the client is told when nothing has helped: the HTTP status, OpenAI's type and code."""
+    type: str
+    code: str
+
+
+VERDICTS: dict[Kind, Verdict] = {
+    "bad_request": Verdict(False, False, 400, "invalid_request_error", "invalid_request"),
+    "unsupported": Verdict(False, True, 400, "invalid_request_error", "unsupported_parameter"),
+    "too_long": Verdict(False, False, 400, "invalid_request_error", "context_length_exceeded"),
+    "refused": Verdict(False, False, 400, "invalid_request_error", "content_filter"),
+    "no_model": Verdict(False, True, 404, "invalid_request_error", "model_not_found"),
+    "auth": Verdict(False, True, 502, "api_error", "upstream_auth"),
+    "quota": Verdict(False, True, 429, "insufficient_quota", "insufficient_quota"),
+    "rate_limited": Verdict(True, True, 429, "rate_limit_error", "rate_limit_exceeded"),
+    "overloaded": Verdict(True, True, 503, "api_error", "overloaded"),
+    "unreachable": Verdict(True, True, 502, "api_error", "upstream_unreachable"),
+    "timeout": Verdict(False, True, 504, "api_error", "timeout"),
+    "broken": Verdict(True, True, 502, "api_error", "upstream_broken"),
+}

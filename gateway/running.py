@@ -1,0 +1,124 @@
+"""The long-running commands: put an application together, say where it listens, and serve until told to stop."""
+
+import gc
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import uvloop
+
+from gateway import server
+from gateway.api.admin.mount import LazyAdmin
+from gateway.app import App
+from gateway.brain.scripted import Scripted
+from gateway.catalog import shipped
+from gateway.config import Settings, build, load_catalog
+from gateway.demo import KEY, demo_settings
+from gateway.logs import Lines, set_up
+from gateway.simulate import Simulators, parse_account
+from gateway.yaml_file import ConfigError, Problem
+from providers.simulation import Brain
+
+
+def serve(settings: Settings, directory: Path, host: str, port: int) -> None:
+    """Raises OSError where it cannot listen."""
+    set_up()
+    sock = server.listen(host, port)
+    app = make_app(settings, directory)
+
+    def ready() -> None:
+        click.echo(f"banjia serves on {address(sock)}  (config {app.serving.snapshot.revision})", err=True)
+
+    uvloop.run(server.run(app, sock, drain=settings.gateway.server.drain, directory=directory, ready=ready))
+
+
+def make_app(settings: Settings, directory: Path | None) -> App:
+    failures_only = settings.gateway.server.log == "errors"
+    app = App(build(settings), sinks=(Lines(sys.stdout.fileno(), failures_only=failures_only),))
+    if settings.gateway.admin.key:
+        app.admin = LazyAdmin(app, settings.gateway.admin.key, directory)
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: the collector need not look at it again
+    gc.set_threshold(20_000, 50, 50)  # a request leaves next to no cycles behind
+    return app
+
+
+def demo(host: str, port: int, brain: str) -> None:
+    """Raises OSError where it cannot listen, ImportError without what a brain needs."""
+    set_up()
+    sock = server.listen(host, port)
+    at = server.listen("127.0.0.1", 0)
+    settings, simulated, admin = demo_settings(address(at))
+    thinks = brain_of(brain)
+    app = make_app(settings, None)
+
+    def ready() -> None:
+        click.echo(_welcome(address(sock), simulated, admin, brain), err=True)
+
+    beside = ((Simulators(thinks.brain, settings.catalog), at),)
+    try:
+        uvloop.run(server.run(app, sock, drain=5, beside=beside, ready=ready))
+    finally:
+        thinks.stop()
+
+
+def _welcome(url: str, simulated: list[str], admin: str, brain: str) -> str:
+    return f"""\
+banjia demo serves on {url}
+  base URL   {url}/v1
+  key        {KEY}
+  admin key  {admin}  (for `banjia providers test --url {url}`)
+  simulated  {", ".join(simulated) or "none"}  (brain: {brain}; set a vendor's key in the environment to use the vendor itself)
+
+Try it:
+  curl {url}/v1/chat/completions -H "Authorization: Bearer {KEY}" -H "Content-Type: application/json" \\
+    -d '{{"model": "gpt-4o", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+"""
+
+
+def simulate(host: str, port: int, brain: str, accounts: tuple[str, ...], *, drip: bool) -> None:
+    """Raises OSError where it cannot listen, ValueError for an account of another form, ImportError without what a brain needs."""
+    set_up()
+    more: dict[str, dict[str, str]] = {}
+    for vendor, account, secret in map(parse_account, accounts):
+        more.setdefault(vendor, {})[account] = secret
+    sock = server.listen(host, port)
+    problems: list[Problem] = []
+    catalog = load_catalog(shipped() / "none", problems)
+    if problems:
+        raise ConfigError(problems)
+    thinks = brain_of(brain)
+    simulators = Simulators(thinks.brain, catalog, accounts=more, drip=drip)
+    try:
+        uvloop.run(
+            server.run_simulators(simulators, sock, ready=lambda: click.echo(f"banjia simulates the vendors on {address(sock)}", err=True))
+        )
+    finally:
+        thinks.stop()
+
+
+class Thinks(NamedTuple):
+    brain: Brain
+    stop: Callable[[], None]
+
+
+def brain_of(name: str) -> Thinks:
+    """Raises ValueError for an unknown name, ImportError where `local` is not installed."""
+    if name == "scripted":
+        return Thinks(Scripted(), lambda: None)
+    from gateway.brain import openai_server  # httpx is not needed for the usual brain
+
+    if name == "local":
+        return Thinks(*openai_server.local())
+    if name.startswith(("http://", "https://")):
+        return Thinks(openai_server.OpenAIServer(name, key=os.environ.get("BANJIA_BRAIN_KEY", "none")), lambda: None)
+    raise ValueError(f"--brain: {name!r} is neither scripted, local, nor a URL such as http://127.0.0.1:8000/v1")
+
+
+def address(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,266 @@
+"""What the files say: gateway.yaml and teams/*.yaml, unknown keys refused. See gateway/config.py for how they are read and checked together.
+
+Every model here is one block of a file; its fields are the block's keys. A key that nothing in this version acts upon is refused rather than
+taken in silence: see `Unbacked`.
+"""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gateway.units import Bytes, Count, Money, Seconds
+
+FIRST_TOKEN = 60.0
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
+
+
+def _unbacked(value: Any) -> Any:
+    if value is not None:
+        raise ValueError("this version does not act upon it yet; leave it out")
+    return value
+
+
+Unbacked = AfterValidator(_unbacked)
+"""Marks a key that has its place in the schema before there is anything behind it."""
+
+
+def _only(default: Any) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if value != default:
+            raise ValueError(f"this version acts only upon {default!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _http(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("expected an address such as https://api.example.com/v1")
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Place = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+"""A jurisdiction: cn-mainland, hk, on-premises, or any other name in small letters."""
+
+
+class Server(Block):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    max_body: Bytes = 32 << 20
+    """The largest request body."""
+    max_in_flight: Annotated[int, Field(ge=1)] = 4000
+    """Requests under way at once; more are answered 503."""
+    drain: Seconds = 30.0
+    """How long running answers may go on after SIGTERM."""
+    log: Literal["requests", "errors"] = "requests"
+    """`requests`: a line of JSON for each; `errors`: only for those that fail."""
+
+
+class Storage(Block):
+    url: str
+
+
+class State(Block):
+    url: Annotated[str, _only("memory://")] = "memory://"
+
+
+class Admin(Block):
+    key: Annotated[str, Field(min_length=16)] | None = None
+    """What `/admin/v1` asks for, in `Authorization: Bearer`. Without one there is no admin API."""
+
+
+class Timeouts(Block):
+    connect: Seconds = 5.0
+    first_token: Seconds | None = None
+    """From sending the request to the first word of the answer: 60s for streams. A plain answer comes in one piece and may take its
+    `total`, unless this is set."""
+    idle: Seconds = 60.0
+    """Between two events of a stream."""
+    total: Seconds = 600.0
+    """Of the whole call, retries and fallbacks included."""
+
+    def first(self, *, stream: bool) -> float:
+        if self.first_token is not None:
+            return self.first_token
+        return FIRST_TOKEN if stream else self.total
+
+
+class Retry(Block):
+    max: Annotated[int, Field(ge=0, le=10)] = 2
+    """Attempts on one hop = 1 + max."""
+    retry_after_cap: Seconds = 30.0
+    """The longest `Retry-After` of a provider that is waited for."""
+    only_if_failed_within: Seconds | None = None
+    """Retry only an attempt that failed this soon."""
+
+
+class Breaker(Block):
+    failures: int = 5
+    cooldown: Seconds = 30.0
+
+
+class Account(Block):
+    """One account with a vendor."""
+
+    vendor: str
+    jurisdiction: Place
+    """The place where data sent to it goes."""
+    surface: str | None = None
+    """Which of the vendor's APIs; each vendor's page in docs/providers lists them."""
+    auth: str | None = None
+    """Which way of proving the account, where there are several for the same secrets."""
+    base_url: HttpUrl | None = None
+    """Where it listens, if not at the vendor's own address."""
+    auth_url: HttpUrl | None = None
+    """Where it issues tokens, if not at the vendor's own address."""
+    api_key: str | None = None
+    access_key_id: str | None = None
+    access_key_secret: str | None = None
+    api_version: Annotated[str | None, Unbacked] = None
+    deployments: Annotated[dict[str, str] | None, Unbacked] = None
+    timeouts: Timeouts | None = None
+    limits: Annotated[dict[str, Any] | None, Unbacked] = None
+    proxy: HttpUrl | None = None
+    headers: dict[str, str] = {}
+    """Sent with every request to it."""
+
+
+class When(Block):
+    """Facts of a request that a hop is meant for. A list means any of them."""
+
+    jurisdiction: Place | list[Place] | None = None
+    stream: bool | None = None
+    tools: bool | None = None
+    images: bool | None = None
+    endpoint: Literal["chat", "embeddings"] | None = None
+
+
+class Hop(Block):
+    use: Annotated[str, Field(pattern=r"^[^/\s]+/\S+$")]
+    """`account/model`; `account/*` passes the client's model name through."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    when: When | None = None
+    prefer: bool = False
+    """Goes before those without it, where its `when` holds."""
+
+
+def _hops(value: Any) -> Any:
+    value = value if isinstance(value, list) else [value]
+    return [{"use": item} if isinstance(item, str) else item for item in value]
+
+
+Hops = Annotated[list[Hop], BeforeValidator(_hops, json_schema_input_type=str | list[str | Hop])]
+
+
+class StreamOptions(Block):
+    on_cut: Annotated[Literal["error", "continue"], _only("error")] = "error"
+
+
+class Route(Block):
+    """What serves a model name."""
+
+    serve: Hops = []
+    pick: Annotated[Literal["weighted", "ordered", "cheapest", "fastest", "grants_first"], Field(default="weighted")]
+    fallback: Hops = []
+    """In order, when none of `serve` answers."""
+    timeouts: Timeouts | None = None
+    retry: Retry | None = None
+    stream: StreamOptions | None = None
+    defaults: dict[str, Any] | None = None
+    """Fields of a request for those that leave them out. Without it, the catalog's for the name; {} for none."""
+    reject: str | None = None
+    """Refuse the name, with these words; {model} stands for it."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Route":
+        if self.pick not in ("weighted", "ordered"):
+            raise ValueError(f"pick: this version acts only upon 'weighted' and 'ordered', not {self.pick!r}")
+        if (self.reject is None) == (not self.serve):
+            raise ValueError("a model needs either `serve` or `reject`")
+        if self.serve and not any(hop.weight for hop in self.serve):
+            raise ValueError("no hop of `serve` has a weight above 0")
+        return self
+
+
+def _route(value: Any) -> Any:
+    return {"serve": value} if isinstance(value, str | list) else value
+
+
+Routes = dict[str, Annotated[Route, BeforeValidator(_route, json_schema_input_type=str | list[str] | Route)]]
+
+
+class Defaults(Block):
+    timeouts: Timeouts = Timeouts()
+    retry: Retry = Retry()
+    breaker: Annotated[Breaker, _only(Breaker())] = Breaker()
+
+
+class Grant(Block):
+    account: str
+    tokens: Count
+    models: list[str] = ["*"]
+    expires: str
+
+
+class GatewayFile(Block):
+    """gateway.yaml"""
+
+    schema_: Annotated[Literal["banjia/v1"], Field(alias="schema")]
+    server: Server = Server()
+    storage: Annotated[Storage | None, Unbacked] = None
+    state: State = State()
+    admin: Admin = Admin()
+    providers: Annotated[dict[Name, Account], Field(min_length=1)]
+    """Accounts, by a name of your own."""
+    grants: Annotated[list[Grant] | None, Unbacked] = None
+    defaults: Defaults = Defaults()
+    models: Routes = {}
+    """What serves a model name for every team; a team's own entry replaces the whole entry."""
+
+
+class Key(Block):
+    name: Name
+    key: Annotated[str, Field(min_length=6)]
+    jurisdiction: Place | None = None
+    models: Routes = {}
+
+
+class Policy(Block):
+    allow: dict[Place, list[Place]] | None = None
+    """Caller's place → places its data may go; what is not listed is refused. Without it: the caller's own place and on-premises."""
+    filed_models_only: Annotated[bool, _only(False)] = False
+    on_refusal: Annotated[Literal["stop"] | list[str], _only("stop")] = "stop"
+    fidelity: Literal["report", "strict"] = "report"
+    """`strict`: 400 naming the field, instead of dropping, clamping or emulating it."""
+
+
+class Limits(Block):
+    rpm: Count | None = None
+    tpm: Count | None = None
+    concurrent: Count | None = None
+
+
+class Budget(Block):
+    amount: Money
+    per: Literal["day", "month", "total"]
+
+
+class TeamFile(Block):
+    """teams/*.yaml"""
+
+    schema_: Annotated[Literal["banjia/team.v1"], Field(alias="schema")]
+    team: Name
+    keys: list[Key] = []
+    jurisdiction: Place = "cn-mainland"
+    """Where its callers are, unless the key says otherwise."""
+    policy: Policy = Policy()
+    limits: Annotated[Limits | None, Unbacked] = None
+    budget: Annotated[Budget | None, Unbacked] = None
+    models: Routes = {}

@@ -1,0 +1,141 @@
+"""What the service runs on: the settings compiled to look-ups. Frozen, and swapped as one reference; live state is kept elsewhere."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Struct
+
+from gateway.catalog import Catalog
+from gateway.globs import Globs
+from gateway.settings import Retry, Timeouts, When
+from providers.base import Adapter, Auth, Model, Target, Translator
+
+ENDPOINT_OF_KIND = {"chat": "chat", "embedding": "embeddings"}
+
+
+class Account(Struct, frozen=True):
+    """One account with a vendor, ready to be used."""
+
+    name: str
+    vendor: str
+    jurisdiction: str
+    adapter: Adapter
+    base_url: str
+    auth: Auth
+    secrets: Mapping[str, str]
+    off: str = ""
+    """Why it is switched off, if it is."""
+    headers: Mapping[str, str] = {}
+    proxy: str | None = None
+    timeouts: Timeouts | None = None
+
+
+class Hop(Struct, frozen=True):
+    """One account and model that may serve a request, with everything an attempt needs."""
+
+    account: Account
+    translator: Translator
+    target: Target
+    timeouts: Timeouts
+    retry: Retry
+    defaults: Mapping[str, Any] = {}
+    """Fields that a request gets where the client leaves them out."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.account.name}/{self.target.model.id}"
+
+
+class Candidate(Struct, frozen=True):
+    """A hop that a route names, before any request's facts are looked at."""
+
+    account: str
+    model: str
+    """`*`: the name the client asked for."""
+    weight: float = 1.0
+    when: When | None = None
+    prefer: bool = False
+    group: str = ""
+    """Of candidates with the same group, the first that can serve a request stands for all."""
+
+
+class Route(Struct, frozen=True):
+    """What serves a model name."""
+
+    pattern: str
+    origin: str
+    """Where it was said: the file's place, or the catalog."""
+    serve: tuple[Candidate, ...] = ()
+    fallback: tuple[Candidate, ...] = ()
+    weighted: bool = True
+    timeouts: Timeouts | None = None
+    retry: Retry | None = None
+    reject: str = ""
+    defaults: Mapping[str, Any] | None = None
+    """Fields for requests that leave them out; None: those of the name that is asked for."""
+
+
+class Key(Struct, frozen=True):
+    """A team's key, and what holds for those who come with it."""
+
+    team: str
+    name: str
+    jurisdiction: str
+    permitted: frozenset[str]
+    """Places their data may go."""
+    strict: bool
+    """Refuse a request rather than change it."""
+    levels: tuple[Globs[Route], ...]
+    """Route tables, the first of them that knows a name decides."""
+
+
+class Snapshot(Struct, frozen=True):
+    revision: str
+    """A digest of what the files say."""
+    accounts: Mapping[str, Account]
+    keys: Mapping[bytes, Key]
+    """By digest of the key."""
+    catalog: Catalog
+    max_body: int
+    max_in_flight: int
+    timeouts: Timeouts
+    retry: Retry
+    routes_seen: dict[tuple[str, str, str, str], Any] = {}
+    """Memo of `plan.resolve`, bounded; it dies with the snapshot."""
+
+    def hop(self, account: Account, model_id: str, endpoint: str, route: Route, asked: str = "") -> Hop:
+        """`asked`: the name the client says, which may have defaults of its own."""
+        defaults = route.defaults if route.defaults is not None else self.catalog.defaults.find(asked) or {}
+        return Hop(
+            account,
+            account.adapter.endpoints[endpoint],
+            Target(account.base_url, self.catalog.facts(account.vendor, model_id)),
+            account.timeouts or route.timeouts or self.timeouts,
+            route.retry or self.retry,
+            defaults if endpoint == "chat" else {},
+        )
+
+
+def digest(key: str) -> bytes:
+    """What a key is looked up by: a table of keys is then worth nothing to a thief, and the look-up takes the same time for all."""
+    return sha256(key.encode()).digest()
+
+
+def serves(account: Account, model: Model) -> bool:
+    """Whether the account's surface has the model, as far as the catalog knows."""
+    return not model.surfaces or account.adapter.surface in model.surfaces
+
+
+def full_base(base_url: str, own: str) -> str:
+    """An account's address with the vendor's own path on it.
+
+    A base may be given whole (`…/zhipu/api/paas/v4`) or only as far as the host or a prefix (`https://proxy/zhipu`): what it lacks of the
+    vendor's path `own` is added. A base that ends in a version (`…/v4`) is taken to be whole.
+    """
+    base, path = base_url.rstrip("/"), own.rstrip("/")
+    for length in range(len(path), 0, -1):
+        if base.endswith(path[:length]) and (length == len(path) or path[length] == "/"):
+            return base + path[length:]
+    last = base.rpartition("/")[2]
+    return base if last[:1] == "v" and last[1:].isdigit() else base + path

@@ -1,0 +1,102 @@
+"""From a vendor's error to a Fault: one reader for the bodies they use, one table of codes per vendor, and the HTTP status as a last word."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import DecodeError, Struct, ValidationError
+
+from providers.base import Fault, Json, Kind, decode
+
+
+class Row(Struct, frozen=True):
+    """What one of a vendor's codes means to us."""
+
+    kind: Kind
+    means: str
+    stale: bool = False
+    """A fresh credential helps."""
+
+
+Errors = Mapping[str, Row]
+"""By the vendor's code, or `status:code` where the same code means different things under different statuses."""
+
+BY_STATUS: Mapping[int, Kind] = {
+    401: "auth",
+    402: "quota",
+    403: "auth",
+    404: "no_model",
+    408: "timeout",
+    429: "rate_limited",
+    451: "refused",
+    504: "timeout",
+}
+"""RFC 9110, 6585 and 7725, read as an API of language models means them."""
+
+
+class Said(Struct, frozen=True):
+    """What an error body says, whichever of the vendors' shapes it has."""
+
+    code: str = ""
+    message: str = ""
+    type: str = ""
+    param: str | None = None
+
+
+def read_error(body: bytes) -> Said:
+    """Understands {"error": {…}}, {"error": "…"}, {"code", "msg"|"message"}, {"error_code", "error_msg"} and {"errors": {…}}."""
+    try:
+        return said(decode(body))
+    except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError):
+        return Said()
+
+
+def said(answer: Json) -> Said:
+    """As `read_error`, of a body that is decoded already."""
+    error = answer.get("error") or answer.get("errors") or answer
+    if not isinstance(error, dict):
+        return Said(message=str(answer.get("error_description") or error), code=str(error))
+    return Said(
+        code=_text(error.get("code"), error.get("error_code")),
+        message=_text(error.get("message"), error.get("msg"), error.get("error_msg")),
+        type=_text(error.get("type")),
+        param=error.get("param") if isinstance(error.get("param"), str) else None,
+    )
+
+
+def _text(*values: Any) -> str:
+    """The first value that is there: vendors write codes as numbers and as strings, and a code may be 0."""
+    return next((str(value) for value in values if value is not None and value != ""), "")
+
+
+def make_fault(errors: Errors, status: int, headers: Mapping[str, str], body: bytes | Json) -> Fault:
+    """The fault that a reply of `status` with `body` stands for. `headers` in lower case."""
+    told = said(body) if isinstance(body, dict) else read_error(body)
+    row = errors.get(f"{status}:{told.code}") or errors.get(told.code)
+    kind = row.kind if row else kind_of_status(status)
+    return Fault(
+        kind,
+        told.message or (row.means if row else f"the provider answered HTTP {status}"),
+        status=status,
+        code=told.code or None,
+        param=told.param,
+        retry_after=retry_after(headers),
+        stale=row.stale if row else False,
+    )
+
+
+def kind_of_status(status: int) -> Kind:
+    if status < 400:
+        return "broken"  # an error under HTTP 200 whose code no table has
+    return BY_STATUS.get(status, "overloaded" if status >= 500 else "bad_request")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait. The form with a date is left to whoever has a clock."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    return None

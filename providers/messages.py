@@ -1,0 +1,140 @@
+"""Rules for `messages`: the one field that is a list of little documents. A step rewrites one message; the list as a whole is a rule."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from providers.base import Change, Fault, Json, Target
+from providers.fields import Rule
+
+Step = Callable[[Json, Target], tuple[Json, tuple[Change, ...]]]
+"""(message, target) → the message to send and what was changed. A message is never edited: a changed one is a new dict."""
+
+PLAIN = frozenset({"role", "content"})
+
+
+def messages(*steps: Step, whole: tuple[Rule, ...] = (), plain_roles: tuple[str, ...] = ("system", "user", "assistant")) -> Rule:
+    """Applies `steps` to each message, then the `whole` rules to the list.
+
+    A message of role and text alone, of a role in `plain_roles`, needs no step: most are, and this is the hot path.
+    """
+
+    def rule(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
+        sent: list[Json] = []
+        changes: dict[Change, None] = {}  # the same change of many messages is said once
+        for message in value:
+            if message.keys() == PLAIN and message["role"] in plain_roles and isinstance(message["content"], str):
+                sent.append(message)
+                continue
+            for step in steps:
+                message, changed = step(message, target)
+                if changed:
+                    changes |= dict.fromkeys(changed)
+            sent.append(message)
+        out[field] = sent
+        for of_all in whole:
+            changes |= dict.fromkeys(of_all(out, field, sent, target))
+        return tuple(changes)
+
+    return rule
+
+
+def role(old: str, new: str) -> Step:
+    """Says `new` where OpenAI says `old`."""
+
+    def step(message: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
+        if message["role"] != old:
+            return message, ()
+        return {**message, "role": new}, (Change(f"messages[].role:{old}", "renamed", new),)
+
+    return step
+
+
+def only(*keys: str, why: str = "not offered") -> Step:
+    """Keeps the keys the vendor takes. What the client left null or empty is not missed; the rest is reported."""
+    kept = frozenset(keys)
+
+    def step(message: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
+        if message.keys() <= kept:
+            return message, ()
+        lost = tuple(Change(f"messages[].{key}", "dropped", why=why) for key, value in message.items() if value and key not in kept)
+        return {key: value for key, value in message.items() if key in kept}, lost
+
+    return step
+
+
+def flat_text(message: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
+    """Content parts that are all text become one string: the same meaning, and every model takes it."""
+    parts = message.get("content")
+    if not isinstance(parts, list) or any(part.get("type") != "text" for part in parts):
+        return message, ()
+    return {**message, "content": "".join(part["text"] for part in parts)}, ()
+
+
+def no_null_content(message: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
+    """An assistant turn that only calls tools has no content: "" where the vendor wants a string."""
+    return ({**message, "content": ""}, ()) if message.get("content") is None else (message, ())
+
+
+def parts(**forms: Callable[[Json], Json | None]) -> Step:
+    """Content parts by type: a function that says the part in the vendor's way. A type without one is dropped and reported.
+
+    A function returns None for a part that the vendor cannot be given.
+    """
+
+    def step(message: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
+        content = message.get("content")
+        if not isinstance(content, list):
+            return message, ()
+        said: list[Json] = []
+        lost: list[Change] = []
+        for part in content:
+            form = forms.get(part["type"])
+            told = form(part) if form else None
+            if told is None:
+                lost.append(Change(f"messages[].content[].{part['type']}", "dropped", why="this kind of content is not offered"))
+            else:
+                said.append(told)
+        if not said:
+            raise Fault("unsupported", f"nothing of this message's content can be sent to model {target.model.id}", param="messages")
+        return {**message, "content": said}, tuple(lost)
+
+    return step
+
+
+def as_is(part: Json) -> Json:
+    return part
+
+
+def text_part(part: Json) -> Json:
+    return {"type": "text", "text": part["text"]}
+
+
+def image_without_detail(part: Json) -> Json:
+    """OpenAI's image part without `detail`, which few vendors know and none needs."""
+    return {"type": "image_url", "image_url": {"url": part["image_url"]["url"]}}
+
+
+def data_url(url: str) -> tuple[str, str] | None:
+    """(media type, base64 text) of a `data:` URL; None for any other."""
+    if not url.startswith("data:"):
+        return None
+    head, _, data = url.partition(",")
+    return head[5:].partition(";")[0], data
+
+
+def merge_systems(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
+    """All system messages as one, in front: for vendors that take only that."""
+    systems = [message for message in value if message["role"] == "system"]
+    if not systems or (len(systems) == 1 and value[0] is systems[0]):
+        return ()
+    text = "\n\n".join(map(text_of, systems))
+    out[field] = [{"role": "system", "content": text}, *(message for message in value if message["role"] != "system")]
+    return (Change("messages[].role:system", "emulated", "merged"),)
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """A message's words, whether it has a string or parts."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] for part in content or () if part.get("type") == "text")

@@ -1,0 +1,154 @@
+"""What most vendors share: OpenAI's chat completions and embeddings, with differences stated as data. See zhipu/adapter.py for a use."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import DecodeError, Struct, ValidationError
+
+from providers.base import Fault, Json, Kind, Outgoing, Stream, Target, decode, encode
+from providers.faults import Errors, make_fault
+from providers.fields import Fields, Rule, apply, drop, kept_here, native, served_model
+from providers.sse import EventReader, EventTooLong
+
+UNKNOWN = drop("not known to this vendor")
+
+CHAT_BASICS: Fields = MappingProxyType({"model": served_model, "messages": native, "stream": native, "stream_options": kept_here})
+"""The fields every chat endpoint has. Usage in streams is the gateway's own affair, so `stream_options` never reaches a vendor as such."""
+
+
+class OpenAIChat(Struct, frozen=True):
+    """A chat endpoint that speaks OpenAI's format with some differences."""
+
+    path: str = "/chat/completions"
+    fields: Fields = CHAT_BASICS
+    others: Rule | None = UNKNOWN
+    """What becomes of a field that `fields` does not name."""
+    finish: Mapping[str, str | None] = {}
+    """The vendor's finish reasons in OpenAI's words; None: not finished yet. Words it may add later pass through rather than vanish."""
+    failed: Mapping[str, Kind] = {}
+    """Finish reasons that report a failure."""
+    reasoning: str = "reasoning_content"
+    """The vendor's name for it."""
+    errors: Errors = {}
+
+    def request(self, body: Json, target: Target) -> Outgoing:
+        out, changes = apply(self.fields, self.others, body, target)
+        return Outgoing(target.base_url + self.path, encode(out), changes=changes)
+
+    def response(self, body: bytes) -> Json:
+        answer = read_json(body)
+        if not answer.get("choices") or answer.get("error"):
+            raise self.fault(200, {}, body)
+        for choice in answer["choices"]:
+            self.settle(choice, choice.get("message") or {})
+        return answer
+
+    def stream(self) -> Stream:
+        return Chunks(self)
+
+    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+        return make_fault(self.errors, status, headers, body)
+
+    def chunk(self, event: Json) -> Json | None:
+        """An event of the vendor's stream as OpenAI's chunk; None for one that says nothing. Raises Fault for one that reports an error."""
+        if event.get("error") or ("choices" not in event and "usage" not in event):
+            raise make_fault(self.errors, 200, {}, event)
+        for choice in event.get("choices") or ():
+            self.settle(choice, choice.get("delta") or {})
+        return event
+
+    def settle(self, choice: Json, said: Json) -> None:
+        """Puts a choice into OpenAI's words; `said` is its message or delta. Both are the decoded reply's own, and edited."""
+        if reason := choice.get("finish_reason"):
+            if reason in self.failed:
+                raise Fault(self.failed[reason], f"the provider ended its answer with `{reason}`", code=reason)
+            if reason in self.finish:
+                choice["finish_reason"] = self.finish[reason]
+        elif reason == "":
+            choice["finish_reason"] = None
+        if self.reasoning != "reasoning_content" and self.reasoning in said:
+            said["reasoning_content"] = said.pop(self.reasoning)
+
+
+class Chunks:
+    """OpenAI chunks out of a vendor's event stream; notices an answer that stops before its end."""
+
+    __slots__ = ("_calls", "_chat", "_done", "_finished", "_reader")
+
+    def __init__(self, chat: OpenAIChat) -> None:
+        self._chat = chat
+        self._reader = EventReader()
+        self._calls: dict[int, list[str]] = {}
+        self._finished = False
+        self._done = False
+
+    def feed(self, data: bytes) -> list[Json]:
+        try:
+            return self._chunks(self._reader.feed(data))
+        except EventTooLong as exc:
+            raise Fault("broken", f"the provider sent {exc}") from exc
+
+    def end(self) -> list[Json]:
+        last = self._chunks(self._reader.end())
+        if not (self._finished or self._done):
+            raise Fault("broken", "the provider's answer ended before it was complete")
+        return last
+
+    def _chunks(self, payloads: list[bytes]) -> list[Json]:
+        chunks: list[Json] = []
+        for payload in payloads:
+            if payload == b"[DONE]":
+                self._done = True
+            elif (chunk := self._chat.chunk(read_json(payload))) is not None:
+                for choice in chunk.get("choices") or ():
+                    if choice.get("finish_reason"):
+                        self._finished = True
+                    if calls := (choice.get("delta") or {}).get("tool_calls"):
+                        self._number(choice.get("index", 0), calls)
+                chunks.append(chunk)
+        return chunks
+
+    def _number(self, choice: int, calls: list[Json]) -> None:
+        """Gives calls their index where the vendor leaves it out or says -1: a new id is a new call, no id goes on with the last."""
+        known = self._calls.setdefault(choice, [])
+        for call in calls:
+            index = call.get("index")
+            if isinstance(index, int) and index >= 0:
+                continue
+            call_id = call.get("id")
+            if call_id and call_id not in known:
+                known.append(call_id)
+            call["index"] = known.index(call_id) if call_id else max(len(known) - 1, 0)
+
+
+class OpenAIEmbeddings(Struct, frozen=True):
+    """An embeddings endpoint that speaks OpenAI's format with some differences. Its input is always a list of strings."""
+
+    path: str = "/embeddings"
+    fields: Fields = {}
+    others: Rule | None = UNKNOWN
+    errors: Errors = {}
+
+    def request(self, body: Json, target: Target) -> Outgoing:
+        out, changes = apply(self.fields, self.others, body, target)
+        return Outgoing(target.base_url + self.path, encode(out), changes=changes)
+
+    def response(self, body: bytes) -> Json:
+        answer = read_json(body)
+        if not answer.get("data") or answer.get("error"):
+            raise self.fault(200, {}, body)
+        return answer
+
+    def stream(self) -> Stream:
+        raise Fault("bad_request", "embeddings are not streamed", param="stream")
+
+    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+        return make_fault(self.errors, status, headers, body)
+
+
+def read_json(data: bytes) -> Json:
+    """A JSON object of the provider's. Raises Fault("broken") for anything else."""
+    try:
+        return decode(data)
+    except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as exc:
+        raise Fault("broken", "the provider's answer is not a JSON object") from exc

@@ -1,0 +1,1 @@
+"""Zhipu AI (BigModel, Z.ai): the GLM models, v4 API."""
