@@ -1,4 +1,4 @@
-"""The floor: the least a gateway on uvicorn and aiohttp can do. Bare ASGI, the body decoded, its model renamed, sent on, the reply passed back."""
+"""The floor: the least a gateway on uvicorn and aiohttp can do. Bare ASGI: a model renamed, the body sent on, the reply passed back."""
 
 import sys
 from typing import Any

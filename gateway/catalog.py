@@ -1,4 +1,4 @@
-"""The catalog: what is known of models, and which of them stand in for OpenAI's names. Shipped with the gateway; a deployer's rows come on top."""
+"""The catalog: what is known of models, and which stand in for OpenAI's names. It is shipped; a deployer's rows come on top."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -92,7 +92,7 @@ class ModelsFile(Block):
 
 
 class EquivalentsFile(Block):
-    """catalog/equivalents.yaml: OpenAI's name → kind, defaults, and for each vendor the models that stand in for it, the preferred first."""
+    """catalog/equivalents.yaml: OpenAI's name → kind, defaults, and for each vendor the models that stand in for it, the best first."""
 
     schema_: Literal["banjia/equivalents.v1"] = Field(alias="schema")
     models: dict[str, dict[str, Any]]

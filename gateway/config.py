@@ -1,4 +1,4 @@
-"""From a folder of files to a Snapshot: read, fill in secrets, check everything, and only then build. Raises ConfigError with all problems."""
+"""From a folder of files to a Snapshot: read, fill in secrets, check everything, and only then build."""
 
 import os
 from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ class Deadline:
     catches the CancelledError asks `expired()`, which turns it into a Fault where it was ours. Made in the task that it watches.
     """
 
-    __slots__ = ("_at", "_loop", "_rang", "_stage", "_task", "_timer", "_total", "_what")
+    __slots__ = ("_at", "_loop", "_rang", "_stage", "_started", "_task", "_timer", "_total", "_what")
 
     def __init__(self, total: float) -> None:
         task = asyncio.current_task()
@@ -20,7 +20,8 @@ class Deadline:
             raise RuntimeError("a deadline watches a task")
         self._task = task
         self._loop = asyncio.get_running_loop()
-        self._total = self._loop.time() + total
+        self._started = self._loop.time()
+        self._total = self._started + total
         self._at = self._total
         self._stage = total
         self._what = "total"
@@ -39,6 +40,10 @@ class Deadline:
 
     def progress(self) -> None:
         self._at = self._loop.time() + self._stage
+
+    def extend(self, total: float) -> None:
+        """The call as a whole may take this long from its start."""
+        self._total = self._started + total
 
     def left(self) -> float:
         """Seconds until the call as a whole must be over."""

@@ -116,7 +116,7 @@ async def run(
     beside: tuple[tuple[Asgi, socket.socket], ...] = (),
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT. `directory`: the config's, which is reloaded when it changes. `beside`: other applications to serve."""
+    """Serves until SIGTERM or SIGINT. `directory`: the config's, reloaded when it changes. `beside`: other applications to serve."""
     await app.open()
     servers = [server_of(app, drain), *(server_of(other, 1) for other, _ in beside)]
     sockets = [sock, *(at for _, at in beside)]

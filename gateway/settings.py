@@ -1,7 +1,7 @@
-"""What the files say: gateway.yaml and teams/*.yaml, unknown keys refused. See gateway/config.py for how they are read and checked together.
+"""What the files say: gateway.yaml and teams/*.yaml, unknown keys refused. gateway/config.py reads them and checks them together.
 
-Every model here is one block of a file; its fields are the block's keys. A key that nothing in this version acts upon is refused rather than
-taken in silence: see `Unbacked`.
+Every model here is one block of a file; its fields are the block's keys. A key that nothing in this version acts upon is refused
+rather than taken in silence: see `Unbacked`.
 """
 
 from typing import Annotated, Any, Literal

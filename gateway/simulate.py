@@ -1,4 +1,4 @@
-"""The HTTP shell around all vendors' simulators: each under its name, followed by the vendor's own path. `GET /bill` tells what each would bill."""
+"""The HTTP shell around all vendors' simulators: each under its name, followed by the vendor's own path. `GET /bill` tells what is owed."""
 
 import logging
 import time

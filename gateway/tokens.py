@@ -1,4 +1,4 @@
-"""OpenAI's tokens, without a network: tiktoken, fed with the ranks that a wheel brings. Slow to load and CPU-bound: call it off the event loop."""
+"""OpenAI's tokens, without a network: tiktoken, fed with the ranks that a wheel brings. CPU-bound: call it off the event loop."""
 
 import gzip
 from base64 import b64decode

@@ -19,8 +19,8 @@ LARGEST_REPLY = 64 << 20
 """Bytes of a plain reply; a larger one is a broken one."""
 LARGEST_ERROR = 1 << 20
 
-PLAIN = {"accept-encoding": "identity"}
-"""Compressed replies could be bombs, and cost time on every piece of a stream."""
+USUAL = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "banjia"}
+"""Compressed replies could be bombs, and cost time on every piece of a stream. What is said here, aiohttp need not work out."""
 
 
 class Reply(Protocol):
@@ -71,7 +71,6 @@ class Http:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
             auto_decompress=False,
             trust_env=False,
             max_line_size=16 << 10,
@@ -137,7 +136,7 @@ class Http:
                 request.method,
                 self._url(url),
                 data=request.body or None,
-                headers={**PLAIN, **request.headers, **account.headers, **credential.headers},
+                headers={**USUAL, **request.headers, **account.headers, **credential.headers},
                 allow_redirects=False,
                 proxy=account.proxy,
                 timeout=self._timeout(connect),

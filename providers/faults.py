@@ -1,4 +1,4 @@
-"""From a vendor's error to a Fault: one reader for the bodies they use, one table of codes per vendor, and the HTTP status as a last word."""
+"""From a vendor's error to a Fault: one reader for all bodies, one table of codes per vendor, and the HTTP status as a last word."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,8 +1,8 @@
 """Field rules: what becomes of one field of OpenAI's request at one vendor, as data.
 
-A vendor's table names each field it knows: `native`, or a rule. A rule edits the outgoing body and returns the changes to report. A field that
-the table does not name goes to the table's `others`, which for a vendor with a known interface is `drop`: nothing is sent that the vendor
-would refuse, and nothing is lost unsaid.
+A vendor's table names each field it knows: `native`, or a rule. A rule edits the outgoing body and returns the changes to report. A
+field that the table does not name goes to the table's `others`, which for a vendor with a known interface is `drop`: nothing is sent
+that the vendor would refuse, and nothing is lost unsaid.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -73,13 +73,15 @@ class OpenAIChat(Struct, frozen=True):
 class Chunks:
     """OpenAI chunks out of a vendor's event stream; notices an answer that stops before its end."""
 
-    __slots__ = ("_calls", "_chat", "_done", "_finished", "_reader")
+    __slots__ = ("_calls", "_chat", "_done", "_ended", "_open", "_reader")
 
     def __init__(self, chat: OpenAIChat) -> None:
         self._chat = chat
         self._reader = EventReader()
         self._calls: dict[int, list[str]] = {}
-        self._finished = False
+        self._open: set[int] = set()
+        """Choices that have begun and not ended."""
+        self._ended = False
         self._done = False
 
     def feed(self, data: bytes) -> list[Json]:
@@ -90,7 +92,7 @@ class Chunks:
 
     def end(self) -> list[Json]:
         last = self._chunks(self._reader.end())
-        if not (self._finished or self._done):
+        if not self._done and (self._open or not self._ended):
             raise Fault("broken", "the provider's answer ended before it was complete")
         return last
 
@@ -101,10 +103,14 @@ class Chunks:
                 self._done = True
             elif (chunk := self._chat.chunk(read_json(payload))) is not None:
                 for choice in chunk.get("choices") or ():
+                    index = choice.get("index") or 0
                     if choice.get("finish_reason"):
-                        self._finished = True
+                        self._open.discard(index)
+                        self._ended = True
+                    else:
+                        self._open.add(index)
                     if calls := (choice.get("delta") or {}).get("tool_calls"):
-                        self._number(choice.get("index", 0), calls)
+                        self._number(index, calls)
                 chunks.append(chunk)
         return chunks
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from gateway.api import validate
+from gateway.api import legacy_functions, validate
 from gateway.api.auth import authenticate
 from gateway.api.chat_out import ChatStream, complete
 from gateway.api.serving import Serving, plan_for
@@ -11,7 +11,6 @@ from gateway.api.wire import Exchange, Left, event, refusal_of
 from gateway.deadline import Deadline
 from gateway.routing.attempt import Attempts, Begun
 from gateway.routing.plan import Plan, facts_of
-from gateway.snapshot import Key
 from providers.base import Fault, Json, encode
 
 
@@ -24,21 +23,24 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
         body = {**body, "model": deployment}
     body = validate.chat(body)
     exchange.model = body["model"]
+    functions = "functions" in body
+    if legacy_functions.used(body):
+        body = legacy_functions.as_tools(body)
     plan = plan_for(facts_of("chat", body), key, snapshot)
     exchange.watch()
     deadline = Deadline(total_of(exchange, plan))
     attempts = Attempts(serving.upstream, deadline, exchange.trail, strict=key.strict)
     try:
         if body.get("stream"):
-            await _stream(exchange, attempts, plan, body)
+            await _stream(exchange, attempts, plan, body, deadline, functions=functions)
         else:
-            await _plain(exchange, attempts, plan, body, key)
+            await _plain(exchange, attempts, plan, body, functions=functions)
     finally:
         deadline.close()
 
 
 def total_of(exchange: Exchange, plan: Plan) -> float:
-    """Seconds that the call may take: the route's total, or the client's own patience where that is shorter."""
+    """Seconds that the client's first byte may take: the route's total, or the client's own patience where that is shorter."""
     total = plan.hops[0].timeouts.total
     for header in (b"x-stainless-read-timeout", b"x-stainless-timeout"):
         try:
@@ -50,27 +52,30 @@ def total_of(exchange: Exchange, plan: Plan) -> float:
     return total
 
 
-async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, key: Key) -> None:
+async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, *, functions: bool) -> None:
     try:
         (answer,) = await attempts.plain(plan, lambda hop: [body])
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
     model = exchange.trail.hop.target.model.id if exchange.trail.hop else ""
     whole = complete(answer, model=model, request_id=exchange.request_id, now=int(time.time()))
+    if functions:
+        whole = legacy_functions.plain(whole)
     exchange.usage = whole.get("usage")
     exchange.finish = whole["choices"][0].get("finish_reason") or ""
     await exchange.answer(200, encode(whole))
 
 
-async def _stream(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json) -> None:
+async def _stream(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, deadline: Deadline, *, functions: bool) -> None:
     exchange.stream = True
     try:
         begun = await attempts.stream(plan, body)
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
+    deadline.extend(plan.hops[0].timeouts.total)  # a client's read timeout is of each wait, not of a whole stream
     model = exchange.trail.hop.target.model.id if exchange.trail.hop else ""
     wanted = bool((body.get("stream_options") or {}).get("include_usage"))
-    out = ChatStream(model=model, request_id=exchange.request_id, now=time.time, include_usage=wanted)
+    out = ChatStream(model=model, request_id=exchange.request_id, now=time.time, include_usage=wanted, functions=functions)
     try:
         await exchange.begin()
         await _words(exchange, begun, out)

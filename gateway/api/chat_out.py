@@ -8,6 +8,7 @@ usage and no choices. Every chunk has the same id, model and time. Then [DONE].
 from collections.abc import Callable
 from typing import Any
 
+from gateway.api import legacy_functions
 from gateway.api.wire import event
 from providers.base import Json, encode
 
@@ -83,13 +84,27 @@ def call_of(call: Json, index: int) -> Json:
 class ChatStream:
     """Chunks in, server-sent events out."""
 
-    __slots__ = ("_calls", "_end", "_head", "_model", "_now", "_request_id", "_start", "_started", "finish", "include_usage", "usage")
+    __slots__ = (
+        "_calls",
+        "_end",
+        "_functions",
+        "_head",
+        "_model",
+        "_now",
+        "_request_id",
+        "_start",
+        "_started",
+        "finish",
+        "include_usage",
+        "usage",
+    )
 
-    def __init__(self, *, model: str, request_id: str, now: Callable[[], float], include_usage: bool) -> None:
+    def __init__(self, *, model: str, request_id: str, now: Callable[[], float], include_usage: bool, functions: bool = False) -> None:
         self._model = model
         self._request_id = request_id
         self._now = now
         self.include_usage = include_usage
+        self._functions = functions
         self.usage: Json | None = None
         self.finish = ""
         self._head: Json = {}
@@ -103,7 +118,7 @@ class ChatStream:
     def feed(self, chunks: list[Json]) -> bytes:
         """The events for a group of chunks; b"" if they say nothing."""
         out: list[bytes] = []
-        for chunk in chunks:
+        for chunk in legacy_functions.chunks(chunks) if self._functions else chunks:
             if usage := chunk.get("usage"):
                 self.usage = usage
             if not self._head:

@@ -1,4 +1,4 @@
-"""Requests checked as OpenAI checks them: 400 naming the field. By table, without building anything; decided once, so that no adapter asks again.
+"""Requests checked as OpenAI checks them: 400 naming the field. By table, and once, so that no adapter asks again.
 
 A known field of the wrong type, or out of OpenAI's range, is refused. A null is the same as leaving the field out. A field OpenAI does not
 know is a vendor's, and goes on to the adapters.
@@ -263,6 +263,8 @@ def _message(message: Json, path: str, pending: set[str]) -> set[str]:
         return pending - {call_id}
     if pending:
         raise _unanswered(path, pending)
+    if called := message.get("function_call"):
+        fields({"name": string, "arguments": string}, required=("name", "arguments"))(called, f"{path}.function_call")
     if calls := message.get("tool_calls"):
         array(call)(calls, f"{path}.tool_calls")
         return {item["id"] for item in calls}
@@ -280,7 +282,8 @@ def _part(part: Any, path: str) -> None:
 
 
 def _unanswered(path: str, pending: set[str]) -> Refusal:
-    text = f"An assistant message with 'tool_calls' must be followed by a tool message for each of them; unanswered: {', '.join(sorted(pending))}."
+    calls = ", ".join(sorted(pending))
+    text = f"An assistant message with 'tool_calls' must be followed by a tool message for each of them; unanswered: {calls}."
     return invalid(path, text, "invalid_value")
 
 

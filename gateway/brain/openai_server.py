@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from gateway.brain.local import start
 from gateway.brain.scripted import price_of_prompt
 from providers.base import Json
 from providers.simulation import Ask, Call, End, Piece, Text, Thought, count
@@ -17,11 +18,13 @@ REASONS = ("stop", "length", "tool_calls")
 class OpenAIServer:
     """Asks the server at `base_url` (ending in /v1), and passes its words on as they are made."""
 
-    def __init__(self, base_url: str, *, model: str = "", key: str = "none", client: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, base_url: str, *, model: str = "", key: str = "none", temperature: float | None = None) -> None:
         self._url = base_url.rstrip("/")
         self._model = model
         self._key = key
-        self._client = client or httpx.AsyncClient(timeout=PATIENCE, trust_env=False)
+        self._temperature = temperature
+        """For those who name none; None: the server's own."""
+        self._client = httpx.AsyncClient(timeout=PATIENCE, trust_env=False)
 
     async def answer(self, ask: Ask) -> AsyncIterator[Piece]:
         """Raises httpx.HTTPError if the server does not answer as one of its kind."""
@@ -44,7 +47,10 @@ class OpenAIServer:
             reply = await self._client.get(f"{self._url}/models", headers={"authorization": f"Bearer {self._key}"})
             reply.raise_for_status()
             self._model = reply.json()["data"][0]["id"]
-        return {"model": self._model, "stream": True, "stream_options": {"include_usage": True}, **request_of(ask)}
+        body: Json = {"model": self._model, "stream": True, "stream_options": {"include_usage": True}, **request_of(ask)}
+        if self._temperature is not None:
+            body.setdefault("temperature", self._temperature)
+        return body
 
 
 def request_of(ask: Ask) -> Json:
@@ -116,8 +122,7 @@ class _Told:
 
 
 def local() -> tuple[OpenAIServer, Callable[[], None]]:
-    """A small real model in a thread of its own, and what stops it. Raises ImportError without the extra `banjia[local]`."""
-    from gateway.brain.local import start  # not at the top: it loads a shared library of 34 MB
-
-    url, stop = start()
-    return OpenAIServer(url), stop
+    """A small real model in threads of its own, and what lets go of it. Raises ImportError without the extra `banjia[local]`."""
+    url, server = start()
+    held = [server]
+    return OpenAIServer(url, temperature=0.0), held.clear

@@ -148,6 +148,7 @@ def arguments_for(tool: Tool, asked: str) -> list[Json]:
     return [{**fill(tool.parameters, asked), free: name} for name in found]
 
 
+DEEPEST = 24
 _NAME = "(?:(?![和与及的天今])[\\u4e00-\\u9fff]){2,4}"
 
 
@@ -169,6 +170,8 @@ def names(text: str) -> list[str]:
 def fill(schema: Json, asked: str, root: Json | None = None, name: str = "", depth: int = 0) -> Any:
     """The plainest value that the schema allows, taken from the question where that fits."""
     root = schema if root is None else root
+    if depth > DEEPEST:  # a schema that refers to itself
+        return None
     if "$ref" in schema:
         return fill(resolve(schema["$ref"], root), asked, root, name, depth + 1)
     if "const" in schema:

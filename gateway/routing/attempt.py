@@ -139,7 +139,7 @@ class Attempts:
         return wait <= retry.retry_after_cap and wait < self._deadline.left()
 
     async def _pause(self, number: int, fault: Fault) -> None:
-        """What the provider asked for; else a moment that doubles, with jitter so that those who failed together do not come back together."""
+        """What the provider asked for; else a moment that doubles, with jitter so that those who failed together do not return together."""
         wait = fault.retry_after
         if wait is None:
             wait = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE) * (0.5 + random.random() / 2)

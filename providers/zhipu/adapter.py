@@ -75,7 +75,9 @@ CHAT_FIELDS: Fields = {
     "reasoning_effort": reasoning_effort,
     "user": user_id,
     "n": drop_unless(1, "one answer a call"),
-    **all_native("seed", "thinking", "do_sample", "tool_stream", "request_id", "user_id", "sensitive_word_check", "meta", "watermark_enabled"),
+    **all_native(
+        "seed", "thinking", "do_sample", "tool_stream", "request_id", "user_id", "sensitive_word_check", "meta", "watermark_enabled"
+    ),
     **all_dropped(
         "not offered", "logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty", "store", "metadata",
         "service_tier", "prediction", "modalities", "audio", "web_search_options", "prompt_cache_key", "safety_identifier", "verbosity",

@@ -38,7 +38,8 @@ from providers.simulation import (
 )
 
 CHAT_FIELDS = frozenset(
-    ["model", "messages", "stream", "thinking", "reasoning_effort", "do_sample", "temperature", "top_p", "max_tokens", "tools", "tool_choice", "tool_stream", "stop", "response_format", "request_id", "user_id", "seed", "sensitive_word_check", "meta", "watermark_enabled", "stream_options"]
+    "model messages stream thinking reasoning_effort do_sample temperature top_p max_tokens tools tool_choice tool_stream stop "
+    "response_format request_id user_id seed sensitive_word_check meta watermark_enabled stream_options".split()
 )
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 TROUBLES = {
