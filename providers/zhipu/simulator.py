@@ -277,10 +277,11 @@ def check_messages(messages: Any, model: Model) -> list[Json]:
 def check_parts(parts: list[Any], model: Model) -> None:
     kinds = {"text": "text", "image_url": "image", "video_url": "video", "input_audio": "audio", "file_url": "image"}
     for part in parts:
-        kind = kinds.get(part.get("type") if isinstance(part, dict) else "")
+        kind = kinds.get(str(part.get("type"))) if isinstance(part, dict) else None
         if kind is None or kind not in model.input:
             raise bad("messages.content.type: 参数非法，取值范围 " + str(model.input))
-        if part["type"] == "image_url" and set(part["image_url"]) != {"url"}:
+        image = part.get("image_url")
+        if part["type"] == "image_url" and (not isinstance(image, dict) or set(image) != {"url"}):
             raise bad("image_url: 不支持的参数")
 
 
