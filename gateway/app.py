@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from gateway.api.routes import endpoint_of
 from gateway.api.serving import Serving
 from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send, event
+from gateway.deadline import Ticker
 from gateway.snapshot import Snapshot
 from gateway.upstream import Http, Upstream
 from providers.base import Json, encode
@@ -33,12 +34,15 @@ class App:
         self.sinks = sinks
         self.admin = admin
         """What answers under `/admin/`; it checks its own key."""
+        self._ticker: Ticker | None = None
         self.in_flight = 0
         self.draining = False
         self.reload_failed = ""
         """Why the files on disk are not what is running, if they are not."""
 
     async def open(self) -> None:
+        """In the event loop that will serve."""
+        self._ticker = Ticker(asyncio.get_running_loop())
         await self.http.open()
 
     async def close(self) -> None:
@@ -54,7 +58,7 @@ class App:
         path: str = scope["path"]
         if path.startswith("/admin/") and self.admin is not None:
             return await self.admin(scope, receive, send)
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self._ticker or Ticker(asyncio.get_running_loop()))
         if path in ("/healthz", "/readyz"):
             return await self._health(exchange)
         self.in_flight += 1
@@ -81,7 +85,7 @@ class App:
         except Left:
             exchange.status = LEFT
         except asyncio.CancelledError:
-            task = asyncio.current_task()
+            task = asyncio.current_task(exchange.ticker.loop)
             if not exchange.left or task is None:
                 raise
             task.uncancel()

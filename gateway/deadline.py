@@ -1,8 +1,48 @@
-"""One clock over a whole call: whichever of its deadlines comes first cancels what the call waits for."""
+"""One clock over a whole call: whichever of its deadlines comes first cancels what the call waits for.
+
+A timer of its own for each of thousands of calls would cost more than all else that is decided about them; so one ticker looks after all.
+"""
 
 import asyncio
+from typing import Protocol
 
 from providers.base import Fault
+
+EVERY = 0.05
+"""Seconds between two looks: no deadline is met more exactly than this, and none needs to be."""
+
+
+class Ticked(Protocol):
+    """Something that waits for a moment."""
+
+    def tick(self, now: float) -> None:
+        """`now` by the loop's clock."""
+        ...
+
+
+class Ticker:
+    """Looks every 50 ms at all that wait; sleeps while nothing does."""
+
+    __slots__ = ("_items", "_timer", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._items: set[Ticked] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, item: Ticked) -> None:
+        self._items.add(item)
+        if self._timer is None:
+            self._timer = self.loop.call_later(EVERY, self._tick)
+
+    def remove(self, item: Ticked) -> None:
+        self._items.discard(item)
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        for item in tuple(self._items):
+            item.tick(now)
+        self._timer = self.loop.call_later(EVERY, self._tick) if self._items else None
 
 
 class Deadline:
@@ -12,31 +52,26 @@ class Deadline:
     catches the CancelledError asks `expired()`, which turns it into a Fault where it was ours. Made in the task that it watches.
     """
 
-    __slots__ = ("_at", "_loop", "_rang", "_stage", "_started", "_task", "_timer", "_total", "_what")
+    __slots__ = ("_at", "_loop", "_rang", "_stage", "_started", "_task", "_ticker", "_total", "_what")
 
-    def __init__(self, total: float) -> None:
-        task = asyncio.current_task()
+    def __init__(self, total: float, ticker: Ticker) -> None:
+        task = asyncio.current_task(ticker.loop)
         if task is None:
             raise RuntimeError("a deadline watches a task")
         self._task = task
-        self._loop = asyncio.get_running_loop()
+        self._ticker = ticker
+        self._loop = ticker.loop
         self._started = self._loop.time()
-        self._total = self._started + total
-        self._at = self._total
+        self._total = self._at = self._started + total
         self._stage = total
         self._what = "total"
         self._rang = False
-        self._timer: asyncio.TimerHandle | None = None
+        ticker.add(self)
 
     def stage(self, name: str, seconds: float) -> None:
         """From now on, each wait may last this long. `name` is the setting's, for the message."""
         self._what, self._stage = name, seconds
-        self.progress()
-        moment = min(self._at, self._total)
-        if self._timer is None or self._timer.when() > moment:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(moment, self._ring)
+        self._at = self._loop.time() + seconds
 
     def progress(self) -> None:
         self._at = self._loop.time() + self._stage
@@ -49,14 +84,10 @@ class Deadline:
         """Seconds until the call as a whole must be over."""
         return self._total - self._loop.time()
 
-    def _ring(self) -> None:
-        self._timer = None
-        moment = min(self._at, self._total)
-        if self._loop.time() < moment:  # there has been progress since the timer was set
-            self._timer = self._loop.call_at(moment, self._ring)
-            return
-        self._rang = True
-        self._task.cancel()
+    def tick(self, now: float) -> None:
+        if (now >= self._at or now >= self._total) and not self._rang:
+            self._rang = True
+            self._task.cancel()
 
     def expired(self) -> Fault | None:
         """After a CancelledError: the Fault it stands for, if it was this deadline's doing alone."""
@@ -65,10 +96,9 @@ class Deadline:
         self._rang = False
         if self.left() <= 0:
             return Fault("timeout", "the call took longer than its `timeouts.total`")
+        self.progress()
         return Fault("timeout", f"the provider was silent for longer than `timeouts.{self._what}`, {self._stage:g} s")
 
     def close(self) -> None:
         """The call is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._ticker.remove(self)

@@ -171,7 +171,7 @@ def reload(app: App, directory: Path) -> list[str]:
 
 async def _watch(app: App, directory: Path, stop: asyncio.Event) -> None:
     """Kubernetes swaps a link rather than writing a file: so the folder is watched, not the files."""
-    async for _ in awatch(directory, stop_event=stop, recursive=True, step=100, debounce=300):
+    async for _ in awatch(directory, stop_event=stop, recursive=True, step=400, debounce=400):
         reload(app, directory)
 
 

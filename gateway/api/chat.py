@@ -28,7 +28,7 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
         body = legacy_functions.as_tools(body)
     plan = plan_for(facts_of("chat", body), key, snapshot)
     exchange.watch()
-    deadline = Deadline(total_of(exchange, plan))
+    deadline = Deadline(total_of(exchange, plan), exchange.ticker)
     attempts = Attempts(serving.upstream, deadline, exchange.trail, strict=key.strict)
     try:
         if body.get("stream"):
@@ -42,14 +42,14 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
 def total_of(exchange: Exchange, plan: Plan) -> float:
     """Seconds that the client's first byte may take: the route's total, or the client's own patience where that is shorter."""
     total = plan.hops[0].timeouts.total
-    for header in (b"x-stainless-read-timeout", b"x-stainless-timeout"):
-        try:
-            patience = float(exchange.headers[header])
-        except (KeyError, ValueError):
-            continue
-        if patience > 0:
-            total = min(total, patience)
-    return total
+    given = exchange.headers.get(b"x-stainless-read-timeout") or exchange.headers.get(b"x-stainless-timeout")
+    if not given:
+        return total
+    try:
+        patience = float(given)
+    except ValueError:
+        return total
+    return min(total, patience) if patience > 0 else total
 
 
 async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, *, functions: bool) -> None:

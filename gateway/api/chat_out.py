@@ -16,6 +16,8 @@ DONE = b"data: [DONE]\n\n"
 USUAL = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "request_id"})
 """Keys of a chunk that are said anew, or that are the provider's own affair; others are passed on."""
 DELTA = frozenset({"role", "content", "reasoning_content", "tool_calls", "function_call", "refusal"})
+OPTIONAL = ("tool_calls", "reasoning_content", "function_call")
+"""Keys of a message that are there only with something in them."""
 CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -40,33 +42,26 @@ def usage_of(usage: Json) -> Json:
 
 
 def complete(answer: Json, *, model: str, request_id: str, now: int) -> Json:
-    """The plain reply. Edits nothing but `answer` itself, which is ours."""
-    choices = []
+    """The plain reply. Edits the provider's, which is ours."""
     for number, choice in enumerate(answer["choices"]):
         message = choice.get("message") or {}
-        said = {"role": "assistant", "content": None, "refusal": None, **message}
-        if said["content"] == "" and said.get("tool_calls"):
-            said["content"] = None
-        if said.get("tool_calls"):
-            said["tool_calls"] = [call_of(call, index) for index, call in enumerate(said["tool_calls"])]
-        else:
-            said.pop("tool_calls", None)
-        for optional in ("reasoning_content", "function_call"):
-            if not said.get(optional):
-                said.pop(optional, None)
-        choices.append({**choice, "index": choice.get("index", number), "message": said, "logprobs": choice.get("logprobs")})
-    whole = {
-        **answer,
-        "id": answer_id(answer.get("id"), request_id),
-        "object": "chat.completion",
-        "created": answer.get("created") or now,
-        "model": answer.get("model") or model,
-        "choices": choices,
-    }
-    if whole.get("usage"):
-        whole["usage"] = usage_of(whole["usage"])
-    whole.pop("request_id", None)
-    return whole
+        choice.setdefault("index", number)
+        choice.setdefault("logprobs", None)
+        choice["message"] = said = {"role": "assistant", "content": None, "refusal": None, **message}
+        if calls := said.get("tool_calls"):
+            said["tool_calls"] = [call_of(call, index) for index, call in enumerate(calls)]
+            said["content"] = said["content"] or None
+        for optional in OPTIONAL:
+            if optional in said and not said[optional]:
+                del said[optional]
+    answer["id"] = answer_id(answer.get("id"), request_id)
+    answer["object"] = "chat.completion"
+    answer["created"] = answer.get("created") or now
+    answer["model"] = answer.get("model") or model
+    if answer.get("usage"):
+        answer["usage"] = usage_of(answer["usage"])
+    answer.pop("request_id", None)
+    return answer
 
 
 def call_of(call: Json, index: int) -> Json:

@@ -30,7 +30,7 @@ async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "")
     plan = plan_for(facts_of("embeddings", body), key, snapshot)
     texts = await texts_of(body["input"])
     exchange.watch()
-    deadline = Deadline(total_of(exchange, plan))
+    deadline = Deadline(total_of(exchange, plan), exchange.ticker)
     try:
         answers = await Attempts(serving.upstream, deadline, exchange.trail, strict=key.strict).plain(
             plan, lambda hop: [{**body, "input": batch} for batch in batches(texts, hop)]

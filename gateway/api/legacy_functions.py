@@ -1,4 +1,4 @@
-"""`functions` and `function_call`, OpenAI's way of calling tools until late 2023: said as tools on the way in, and back again on the way out.
+"""`functions` and `function_call`, OpenAI's way of calling tools until late 2023: said as tools on the way in, and back on the way out.
 
 Programs of that time read `message.function_call` and the finish reason `function_call`, and answer with a message of role `function`.
 """

@@ -3,13 +3,14 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from secrets import token_hex
+from random import getrandbits
 from time import perf_counter, time
 from typing import Any
 from urllib.parse import quote
 
 from msgspec import DecodeError, Struct, ValidationError
 
+from gateway.deadline import Ticker
 from gateway.routing.attempt import Trail
 from gateway.routing.verdicts import VERDICTS
 from providers.base import Fault, Json, decode, encode
@@ -70,12 +71,13 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_receive", "_send", "_task", "_timer", "_watcher", "answered", "body_read", "finish", "headers", "key", "left", "loop", "method",
-        "model", "path", "refused", "request_id", "scope", "started", "status", "stream", "team", "trail", "usage",
+        "_receive", "_send", "_task", "_watcher", "answered", "body_read", "finish", "headers", "key", "left", "method",
+        "model", "path", "refused", "request_id", "scope", "started", "status", "stream", "team", "ticker", "trail", "usage",
     )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.loop = asyncio.get_running_loop()
+    def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker) -> None:
+        self.ticker = ticker
+        """Has the loop too: finding the running one is a system call in Python 3.11."""
         self.started = perf_counter()
         self.scope = scope
         self._receive = receive
@@ -84,7 +86,7 @@ class Exchange:
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
-        self.request_id = given.decode() if SANE_ID.fullmatch(given) else f"req_{token_hex(16)}"
+        self.request_id = given.decode() if SANE_ID.fullmatch(given) else f"req_{getrandbits(128):032x}"
         self.trail = Trail(self.started)
         self.answered = False
         """A status line has been sent: a second one cannot be."""
@@ -95,7 +97,6 @@ class Exchange:
         self.stream = False
         self.usage: Json | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     # ---- the request ----
@@ -133,11 +134,14 @@ class Exchange:
 
     def watch(self) -> None:
         """From now on, if the client leaves, the task that serves it is cancelled. The body has been read."""
-        self._task = asyncio.current_task()
-        self._timer = self.loop.call_later(WATCH_AFTER, self._start_watching)
+        self._task = asyncio.current_task(self.ticker.loop)
+        self.ticker.add(self)
 
-    def _start_watching(self) -> None:
-        self._watcher = self.loop.create_task(self._wait_until_it_leaves())
+    def tick(self, now: float) -> None:
+        """Called a while after `watch`: the call is not one of the many that are over at once."""
+        if perf_counter() - self.started > WATCH_AFTER:
+            self.ticker.remove(self)
+            self._watcher = self.ticker.loop.create_task(self._wait_until_it_leaves())
 
     async def _wait_until_it_leaves(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -148,8 +152,7 @@ class Exchange:
 
     def unwatch(self) -> None:
         self._task = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self.ticker.remove(self)
         if self._watcher is not None:
             self._watcher.cancel()
 

@@ -174,8 +174,9 @@ def in_order(options: list[Option], route: Route, draw: float) -> list[Option]:
 
 def facts_of(endpoint: str, body: Json) -> Facts:
     """The facts of a request that has been checked."""
-    messages = body.get("messages") or ()
-    images = any(
-        part.get("type") == "image_url" for message in messages if isinstance(message.get("content"), list) for part in message["content"]
-    )
+    images = False
+    for message in body.get("messages") or ():
+        content = message.get("content")
+        if content.__class__ is list and any(part.get("type") == "image_url" for part in content):
+            images = True
     return Facts(endpoint, body["model"], bool(body.get("stream")), bool(body.get("tools")), images, body.get("dimensions") or 0)

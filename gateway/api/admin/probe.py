@@ -1,5 +1,6 @@
 """One short question to one account: does it answer, and how fast."""
 
+import asyncio
 from time import perf_counter
 
 from msgspec.structs import replace
@@ -7,7 +8,7 @@ from pydantic import BaseModel
 
 from gateway.api.serving import Serving
 from gateway.api.wire import scrub
-from gateway.deadline import Deadline
+from gateway.deadline import Deadline, Ticker
 from gateway.routing.attempt import Attempts, Trail
 from gateway.routing.plan import Plan
 from gateway.settings import Retry
@@ -37,7 +38,7 @@ async def probe(account: Account, serving: Serving) -> Probed:
         return Probed(account=account.name, ok=False, model=model or "", seconds=0.0, error=why)
     hop: Hop = replace(snapshot.hop(account, model, "chat", Route("", "probe")), retry=Retry(max=0))
     started = perf_counter()
-    deadline = Deadline(LONGEST)
+    deadline = Deadline(LONGEST, Ticker(asyncio.get_running_loop()))
     error: str | None = None
     try:
         await Attempts(serving.upstream, deadline, Trail(started), strict=False).plain(Plan((hop,)), lambda _: [QUESTION])
