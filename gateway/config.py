@@ -16,7 +16,8 @@ from gateway.globs import Globs
 from gateway.snapshot import ENDPOINT_OF_KIND, Account, Candidate, Key, Route, Snapshot, digest, full_base, serves
 from gateway.yaml_file import ConfigError, Document, Place, Problem, fill_references, load_yaml
 from providers.base import Adapter, Auth, Model
-from providers.load import load as load_adapters
+from providers.load import load as load_shipped
+from providers.load import load_with
 
 Adapters = Mapping[str, Mapping[str, Adapter]]
 SECRETS = ("api_key", "access_key_id", "access_key_secret")
@@ -29,12 +30,14 @@ class Settings(Struct, frozen=True):
     gateway: files.GatewayFile
     teams: tuple[files.TeamFile, ...]
     catalog: Catalog
+    adapters: Adapters
+    """By vendor and surface: the shipped ones, and presets of the folder's own."""
     documents: tuple[Document, ...]
     """The gateway's, then the teams' in the order of `teams`."""
 
 
 def load(directory: Path, environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a folder with gateway.yaml, teams/*.yaml and perhaps catalog/. Raises ConfigError."""
+    """The settings of a folder with gateway.yaml, teams/*.yaml, and perhaps catalog/ and presets.yaml. Raises ConfigError."""
     if not directory.is_dir():
         raise ConfigError([Problem(str(directory), 0, "", "there is no such folder; it should hold gateway.yaml and teams/*.yaml")])
     documents: list[Document] = []
@@ -46,11 +49,22 @@ def load(directory: Path, environment: Mapping[str, str] = os.environ) -> Settin
             documents.append(document)
         except ConfigError as exc:
             problems += exc.problems
-    return read(documents, load_catalog(directory / "catalog", problems), problems)
+    adapters = load_adapters(directory / "presets.yaml", problems)
+    return read(documents, load_catalog(directory / "catalog", problems), problems, adapters)
 
 
-def read(documents: list[Document], catalog: Catalog, problems: list[Problem]) -> Settings:
+def load_adapters(own: Path, problems: list[Problem]) -> Adapters:
+    """The shipped adapters, and those of a deployer's own presets."""
+    try:
+        return load_with(own) if own.is_file() else load_shipped()
+    except (ValueError, OSError) as exc:
+        problems.append(Problem(str(own), 0, "", str(exc)))
+        return load_shipped()
+
+
+def read(documents: list[Document], catalog: Catalog, problems: list[Problem], adapters: Adapters | None = None) -> Settings:
     """The settings that documents with all references filled stand for. Raises ConfigError for `problems` and those it finds."""
+    adapters = adapters or load_shipped()
     gateway: files.GatewayFile | None = None
     teams: list[tuple[files.TeamFile, Document]] = []
     for document in documents:
@@ -61,10 +75,10 @@ def read(documents: list[Document], catalog: Catalog, problems: list[Problem]) -
         elif found := parse(files.GatewayFile, document, problems):
             gateway = found
     if gateway is not None:
-        problems += _Check(gateway, documents[0], teams, catalog, load_adapters()).problems()
+        problems += _Check(gateway, documents[0], teams, catalog, adapters).problems()
     if problems or gateway is None:
         raise ConfigError(sorted(set(problems)))
-    return Settings(gateway, tuple(team for team, _ in teams), catalog, (documents[0], *(document for _, document in teams)))
+    return Settings(gateway, tuple(team for team, _ in teams), catalog, adapters, (documents[0], *(document for _, document in teams)))
 
 
 def parse(model: type[M], document: Document, problems: list[Problem]) -> M | None:
@@ -257,8 +271,7 @@ def way_of(adapter: Adapter, account: files.Account) -> Auth | None:
 def build(settings: Settings) -> Snapshot:
     """The look-ups that the service runs on, of settings that have been checked."""
     gateway, catalog = settings.gateway, settings.catalog
-    adapters = load_adapters()
-    accounts = {name: _account(name, account, adapters) for name, account in gateway.providers.items()}
+    accounts = {name: _account(name, account, settings.adapters) for name, account in gateway.providers.items()}
     shared = (_table(gateway.models, "gateway.yaml"), _equivalents(accounts, catalog), _own_names(accounts, catalog))
     keys: dict[bytes, Key] = {}
     for team in settings.teams:

@@ -18,7 +18,8 @@ class Row(Struct, frozen=True):
 
 
 Errors = Mapping[str, Row]
-"""By the vendor's code, or `status:code` where the same code means different things under different statuses."""
+"""By the vendor's code, or `status:code` where the same code means different things under different statuses. Where a vendor has no
+codes, its error types stand in for them. `Name.*` stands for all codes that begin with `Name.` and have no row of their own."""
 
 BY_STATUS: Mapping[int, Kind] = {
     401: "auth",
@@ -43,7 +44,8 @@ class Said(Struct, frozen=True):
 
 
 def read_error(body: bytes) -> Said:
-    """Understands {"error": {…}}, {"error": "…"}, {"code", "msg"|"message"}, {"error_code", "error_msg"} and {"errors": {…}}."""
+    """Understands {"error": {…}}, {"error": "…"}, {"code", "msg"|"message"}, {"error_code", "error_msg"}, {"errors": {…}},
+    {"base_resp": {"status_code", "status_msg"}} and {"Response": {"Error": {"Code", "Message"}}}."""
     try:
         return said(decode(body))
     except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError):
@@ -52,15 +54,21 @@ def read_error(body: bytes) -> Said:
 
 def said(answer: Json) -> Said:
     """As `read_error`, of a body that is decoded already."""
-    error = answer.get("error") or answer.get("errors") or answer
+    error = answer.get("error") or answer.get("errors") or answer.get("base_resp") or _tencent(answer) or answer
     if not isinstance(error, dict):
         return Said(message=str(answer.get("error_description") or error), code=str(error))
     return Said(
-        code=_text(error.get("code"), error.get("error_code")),
-        message=_text(error.get("message"), error.get("msg"), error.get("error_msg")),
+        code=_text(error.get("code"), error.get("error_code"), error.get("status_code"), error.get("Code")),
+        message=_text(error.get("message"), error.get("msg"), error.get("error_msg"), error.get("status_msg"), error.get("Message")),
         type=_text(error.get("type")),
         param=error.get("param") if isinstance(error.get("param"), str) else None,
     )
+
+
+def _tencent(answer: Json) -> Any:
+    """The error of Tencent Cloud's own API, which its gateways also answer where OpenAI's form was asked for."""
+    response = answer.get("Response")
+    return response.get("Error") if isinstance(response, dict) else None
 
 
 def _text(*values: Any) -> str:
@@ -71,7 +79,7 @@ def _text(*values: Any) -> str:
 def make_fault(errors: Errors, status: int, headers: Mapping[str, str], body: bytes | Json) -> Fault:
     """The fault that a reply of `status` with `body` stands for. `headers` in lower case."""
     told = said(body) if isinstance(body, dict) else read_error(body)
-    row = errors.get(f"{status}:{told.code}") or errors.get(told.code)
+    row = _row(errors, status, told)
     kind = row.kind if row else kind_of_status(status)
     return Fault(
         kind,
@@ -82,6 +90,14 @@ def make_fault(errors: Errors, status: int, headers: Mapping[str, str], body: by
         retry_after=retry_after(headers),
         stale=row.stale if row else False,
     )
+
+
+def _row(errors: Errors, status: int, told: Said) -> Row | None:
+    """By the code; else by its family; else by the type, of which some vendors say more than in the code."""
+    for name in (told.code, told.type):
+        if name and (row := errors.get(f"{status}:{name}") or errors.get(name) or errors.get(f"{name.partition('.')[0]}.*")):
+            return row
+    return None
 
 
 def kind_of_status(status: int) -> Kind:

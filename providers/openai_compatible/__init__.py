@@ -1,0 +1,1 @@
+"""Any other server that speaks OpenAI's format: vLLM, SGLang, Ollama, llama.cpp, a company's own."""
