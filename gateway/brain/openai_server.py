@@ -12,18 +12,20 @@ from providers.base import Json
 from providers.simulation import Ask, Call, End, Piece, Text, Thought, count
 
 PATIENCE = httpx.Timeout(300.0, connect=10.0)
+LONGEST = 512
+"""Tokens of an answer of the small model, where nobody says how many: it is one to ramble."""
 REASONS = ("stop", "length", "tool_calls")
 
 
 class OpenAIServer:
     """Asks the server at `base_url` (ending in /v1), and passes its words on as they are made."""
 
-    def __init__(self, base_url: str, *, model: str = "", key: str = "none", temperature: float | None = None) -> None:
+    def __init__(self, base_url: str, *, model: str = "", key: str = "none", defaults: Json | None = None) -> None:
         self._url = base_url.rstrip("/")
         self._model = model
         self._key = key
-        self._temperature = temperature
-        """For those who name none; None: the server's own."""
+        self._defaults = defaults or {}
+        """Fields for questions that leave them out."""
         self._client = httpx.AsyncClient(timeout=PATIENCE, trust_env=False)
 
     async def answer(self, ask: Ask) -> AsyncIterator[Piece]:
@@ -47,10 +49,8 @@ class OpenAIServer:
             reply = await self._client.get(f"{self._url}/models", headers={"authorization": f"Bearer {self._key}"})
             reply.raise_for_status()
             self._model = reply.json()["data"][0]["id"]
-        body: Json = {"model": self._model, "stream": True, "stream_options": {"include_usage": True}, **request_of(ask)}
-        if self._temperature is not None:
-            body.setdefault("temperature", self._temperature)
-        return body
+        streamed = {"stream": True, "stream_options": {"include_usage": True}}
+        return {"model": self._model, **streamed, **self._defaults, **request_of(ask)}
 
 
 def request_of(ask: Ask) -> Json:
@@ -125,4 +125,4 @@ def local() -> tuple[OpenAIServer, Callable[[], None]]:
     """A small real model in threads of its own, and what lets go of it. Raises ImportError without the extra `banjia[local]`."""
     url, server = start()
     held = [server]
-    return OpenAIServer(url, temperature=0.0), held.clear
+    return OpenAIServer(url, defaults={"temperature": 0.0, "max_tokens": LONGEST}), held.clear

@@ -46,6 +46,10 @@ class Budgeted:
         self.question = question
 
     async def answer(self, ask: Ask) -> AsyncIterator[Piece]:
+        if not ask.think:  # the brain's own count is then the answer's
+            async for piece in self.brain.answer(ask):
+                yield piece
+            return
         thought, words = Meter(self.question.budget), Meter(self.question.most)
         async for piece in self.brain.answer(ask):
             match piece:

@@ -131,6 +131,7 @@ def read_question(params: Json, messages: Any, model: Model, *, stream: bool) ->
             choice=choice,
             parallel=params.get("parallel_tool_calls", False),
             schema=schema,
+            most=bound(params, think),
             stop=(stop,) if isinstance(stop, str) else tuple(word for word in stop if isinstance(word, str)),
             think=think,
             temperature=params.get("temperature"),
@@ -370,3 +371,14 @@ SCHEMA_SHAPES: Mapping[str, Callable[[Any, int], bool]] = {
     "minimum": lambda value, depth: is_number(value),
     "maximum": lambda value, depth: is_number(value),
 }
+
+
+LONGEST_THOUGHT = 2048
+
+
+def bound(params: Json, think: bool) -> int | None:
+    """The most that the brain need say: the answer's limit, and room for the reasoning before it, which the limit says nothing of."""
+    most: int | None = params.get("max_tokens")
+    if most is None or not think:
+        return most
+    return most + (params.get("thinking_budget") or LONGEST_THOUGHT)
