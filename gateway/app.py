@@ -8,6 +8,7 @@ from gateway.api.routes import endpoint_of
 from gateway.api.serving import Serving
 from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send, event
 from gateway.deadline import Ticker
+from gateway.routing.health import Health
 from gateway.snapshot import Snapshot
 from gateway.upstream import Http, Upstream
 from providers.base import Json, encode
@@ -30,7 +31,7 @@ class App:
     ) -> None:
         self.http = Http()
         """What requests are sent with, unless a test brings something else."""
-        self.serving = Serving(snapshot, upstream or self.http)
+        self.serving = Serving(snapshot, upstream or self.http, Health())
         self.sinks = sinks
         self.admin = admin
         """What answers under `/admin/`; it checks its own key."""

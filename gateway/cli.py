@@ -64,10 +64,11 @@ def serve(directory: Path, host: str | None, port: int | None, workers: int) -> 
 def demo(host: str, port: int, brain: str) -> None:
     """Try the gateway without an account: vendors without credentials in the environment are simulated."""
     from gateway import running
+    from gateway.yaml_file import ConfigError
 
     try:
         running.demo(host, port, brain)
-    except (OSError, ImportError, ValueError) as exc:
+    except (OSError, ImportError, ValueError, ConfigError) as exc:
         fail(str(exc))
 
 
@@ -80,10 +81,11 @@ def demo(host: str, port: int, brain: str) -> None:
 def simulate(host: str, port: int, brain: str, accounts: tuple[str, ...], drip: bool) -> None:
     """Stand for the vendors: all their simulators on one port, each under its name."""
     from gateway import running
+    from gateway.yaml_file import ConfigError
 
     try:
         running.simulate(host, port, brain, accounts, drip=drip)
-    except (OSError, ImportError, ValueError) as exc:
+    except (OSError, ImportError, ValueError, ConfigError) as exc:
         fail(str(exc))
 
 

@@ -32,53 +32,57 @@ class Settings(Struct, frozen=True):
     catalog: Catalog
     adapters: Adapters
     """By vendor and surface: the shipped ones, and presets of the folder's own."""
-    documents: tuple[Document, ...]
-    """The gateway's, then the teams' in the order of `teams`."""
+    presets: str = ""
+    """The text of the folder's own presets."""
 
 
 def load(directory: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of a folder with gateway.yaml, teams/*.yaml, and perhaps catalog/ and presets.yaml. Raises ConfigError."""
     if not directory.is_dir():
         raise ConfigError([Problem(str(directory), 0, "", "there is no such folder; it should hold gateway.yaml and teams/*.yaml")])
-    documents: list[Document] = []
     problems: list[Problem] = []
-    for path in (directory / "gateway.yaml", *sorted((directory / "teams").glob("*.y*ml"))):
+
+    def document(path: Path) -> Document | None:
         try:
-            document = load_yaml(path)
-            problems += fill_references(document, environment)
-            documents.append(document)
+            found = load_yaml(path)
         except ConfigError as exc:
-            problems += exc.problems
-    adapters = load_adapters(directory / "presets.yaml", problems)
-    return read(documents, load_catalog(directory / "catalog", problems), problems, adapters)
+            problems.extend(exc.problems)
+            return None
+        problems.extend(fill_references(found, environment))
+        return found
+
+    gateway = document(directory / "gateway.yaml")
+    teams = [found for path in sorted((directory / "teams").glob("*.y*ml")) if (found := document(path))]
+    adapters, presets = load_adapters(directory / "presets.yaml", problems)
+    return read(gateway, teams, load_catalog(directory / "catalog", problems), problems, adapters, presets)
 
 
-def load_adapters(own: Path, problems: list[Problem]) -> Adapters:
-    """The shipped adapters, and those of a deployer's own presets."""
+def load_adapters(own: Path, problems: list[Problem]) -> tuple[Adapters, str]:
+    """The shipped adapters with those of a deployer's own presets, and the text of these."""
     try:
-        return load_with(own) if own.is_file() else load_shipped()
+        return (load_with(own), own.read_text("utf-8")) if own.is_file() else (load_shipped(), "")
     except (ValueError, OSError) as exc:
         problems.append(Problem(str(own), 0, "", str(exc)))
-        return load_shipped()
+        return load_shipped(), ""
 
 
-def read(documents: list[Document], catalog: Catalog, problems: list[Problem], adapters: Adapters | None = None) -> Settings:
+def read(
+    document: Document | None,
+    team_documents: list[Document],
+    catalog: Catalog,
+    problems: list[Problem],
+    adapters: Adapters,
+    presets: str = "",
+) -> Settings:
     """The settings that documents with all references filled stand for. Raises ConfigError for `problems` and those it finds."""
-    adapters = adapters or load_shipped()
-    gateway: files.GatewayFile | None = None
-    teams: list[tuple[files.TeamFile, Document]] = []
-    for document in documents:
-        told = document.data.get("schema") if isinstance(document.data, dict) else None
-        if str(told).startswith("banjia/team"):
-            if team := parse(files.TeamFile, document, problems):
-                teams.append((team, document))
-        elif found := parse(files.GatewayFile, document, problems):
-            gateway = found
-    if gateway is not None:
-        problems += _Check(gateway, documents[0], teams, catalog, adapters).problems()
+    gateway = parse(files.GatewayFile, document, problems) if document else None
+    parsed = [(parse(files.TeamFile, one, problems), one) for one in team_documents]
+    teams = [(team, one) for team, one in parsed if team is not None]
+    if gateway is not None and document is not None:
+        problems += _Check(gateway, document, teams, catalog, adapters).problems()
     if problems or gateway is None:
         raise ConfigError(sorted(set(problems)))
-    return Settings(gateway, tuple(team for team, _ in teams), catalog, adapters, (documents[0], *(document for _, document in teams)))
+    return Settings(gateway, tuple(team for team, _ in teams), catalog, adapters, presets)
 
 
 def parse(model: type[M], document: Document, problems: list[Problem]) -> M | None:
@@ -286,9 +290,8 @@ def build(settings: Settings) -> Snapshot:
                 team.policy.fidelity == "strict",
                 (_table(key.models, f"key {key.name} of team {team.team}"), own, *shared),
             )
-    told = json.encode([gateway.model_dump(mode="json"), [team.model_dump(mode="json") for team in settings.teams]], order="deterministic")
     return Snapshot(
-        sha256(told).hexdigest()[:12],
+        revision(settings),
         accounts,
         keys,
         catalog,
@@ -296,7 +299,15 @@ def build(settings: Settings) -> Snapshot:
         gateway.server.max_in_flight,
         gateway.defaults.timeouts,
         gateway.defaults.retry,
+        gateway.defaults.breaker,
     )
+
+
+def revision(settings: Settings) -> str:
+    """A digest of all that the files say. Values are in it, not their text: the same settings written otherwise are the same."""
+    files_say = [settings.gateway.model_dump(mode="json"), *(team.model_dump(mode="json") for team in settings.teams)]
+    catalog = [settings.catalog.models, settings.catalog.equivalents, settings.catalog.defaults.values()]
+    return sha256(json.encode([files_say, catalog, settings.presets], order="deterministic")).hexdigest()[:12]
 
 
 def _account(name: str, account: files.Account, adapters: Adapters) -> Account:

@@ -8,6 +8,7 @@ from gateway.catalog import shipped
 from gateway.config import SECRETS, Settings, load_catalog, read
 from gateway.simulate import ANY_KEY, DEMO_SECRETS
 from gateway.yaml_file import Document, Problem, fill_references, load_yaml
+from providers.load import load as load_adapters
 
 KEY = "sk-demo"
 TEAM = {
@@ -34,4 +35,4 @@ def demo_settings(simulators: str, environment: Mapping[str, str] = os.environ) 
     admin = token_urlsafe(24)
     document.data["admin"] = {"key": admin}
     team = Document("(demo)", TEAM, {})
-    return read([document, team], load_catalog(shipped() / "none", problems), problems), simulated, admin
+    return read(document, [team], load_catalog(shipped() / "none", problems), problems, load_adapters()), simulated, admin

@@ -6,7 +6,7 @@ from msgspec import Struct, to_builtins
 from rich.console import Console
 from rich.table import Table
 
-from gateway.api import validate
+from gateway.api import legacy_functions, validate
 from gateway.api.wire import Refusal
 from gateway.config import Settings, build, permitted
 from gateway.routing.plan import Facts, Rejected, facts_of, make_plan
@@ -65,7 +65,11 @@ def request_body(path: Path | None, model: str, endpoint: str) -> Json | None:
         return None
     try:
         body = {**decode(path.read_bytes()), "model": model}
-        return validate.chat(body) if endpoint == "chat" else validate.embeddings(body)
+        if endpoint == "embeddings":
+            body = validate.embeddings(body)
+            return {**body, "input": body["input"] if isinstance(body["input"], list) else [body["input"]]}
+        body = validate.chat(body)
+        return legacy_functions.as_tools(body) if legacy_functions.used(body) else body
     except Refusal as refusal:
         raise ValueError(f"{path}: {refusal}") from refusal
     except (OSError, ValueError) as exc:
@@ -76,7 +80,7 @@ def fates(hop: Hop, body: Json | None) -> Fates:
     told = Fates(hop.name, hop.account.jurisdiction, [])
     if body is not None:
         try:
-            told.changes = list(hop.translator.request(body, hop.target).changes)
+            told.changes = list(hop.translator.request({**hop.defaults, **body}, hop.target).changes)
         except Fault as fault:
             told.refused = fault.message
     return told

@@ -72,7 +72,7 @@ class State(Block):
 
 
 class Admin(Block):
-    key: Annotated[str, Field(min_length=16)] | None = None
+    key: Annotated[Annotated[str, Field(min_length=16)] | None, BeforeValidator(lambda value: value or None)] = None
     """What `/admin/v1` asks for, in `Authorization: Bearer`. Without one there is no admin API."""
 
 
@@ -102,8 +102,12 @@ class Retry(Block):
 
 
 class Breaker(Block):
-    failures: int = 5
+    """An account's model that fails again and again is passed over for a while, if another hop may serve."""
+
+    failures: Annotated[int, Field(ge=1)] = 5
+    """In a row."""
     cooldown: Seconds = 30.0
+    """After that, one request at a time tries it again."""
 
 
 class Account(Block):
@@ -113,7 +117,7 @@ class Account(Block):
     jurisdiction: Place
     """The place where data sent to it goes."""
     surface: str | None = None
-    """Which of the vendor's APIs; each vendor's page in docs/providers lists them."""
+    """Which of the vendor's APIs; README.md lists them."""
     auth: str | None = None
     """Which way of proving the account, where there are several for the same secrets."""
     base_url: HttpUrl | None = None
@@ -199,7 +203,7 @@ Routes = dict[str, Annotated[Route, BeforeValidator(_route, json_schema_input_ty
 class Defaults(Block):
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
-    breaker: Annotated[Breaker, _only(Breaker())] = Breaker()
+    breaker: Breaker = Breaker()
 
 
 class Grant(Block):

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from gateway.catalog import Catalog
 from gateway.globs import Globs
-from gateway.settings import Retry, Timeouts, When
+from gateway.settings import Block, Breaker, Retry, Timeouts, When
 from providers.base import Adapter, Auth, Model, Target, Translator
 
 ENDPOINT_OF_KIND = {"chat": "chat", "embedding": "embeddings"}
@@ -39,12 +39,11 @@ class Hop(Struct, frozen=True):
     target: Target
     timeouts: Timeouts
     retry: Retry
+    breaker: Breaker
+    name: str
+    """account/model"""
     defaults: Mapping[str, Any] = {}
     """Fields that a request gets where the client leaves them out."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.account.name}/{self.target.model.id}"
 
 
 class Candidate(Struct, frozen=True):
@@ -101,6 +100,7 @@ class Snapshot(Struct, frozen=True):
     max_in_flight: int
     timeouts: Timeouts
     retry: Retry
+    breaker: Breaker
     routes_seen: dict[tuple[str, str, str, str], Any] = {}
     """Memo of `plan.resolve`, bounded; it dies with the snapshot."""
 
@@ -111,10 +111,20 @@ class Snapshot(Struct, frozen=True):
             account,
             account.adapter.endpoints[endpoint],
             Target(account.base_url, self.catalog.facts(account.vendor, model_id)),
-            account.timeouts or route.timeouts or self.timeouts,
-            route.retry or self.retry,
+            over(over(self.timeouts, account.timeouts), route.timeouts),
+            over(self.retry, route.retry),
+            self.breaker,
+            f"{account.name}/{model_id}",
             defaults if endpoint == "chat" else {},
         )
+
+
+B = TypeVar("B", bound=Block)
+
+
+def over(base: B, own: B | None) -> B:
+    """A block with what another says over it; what the other leaves out stays."""
+    return base if own is None else base.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
 def digest(key: str) -> bytes:

@@ -29,7 +29,7 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
     plan = plan_for(facts_of("chat", body), key, snapshot)
     exchange.watch()
     deadline = Deadline(total_of(exchange, plan), exchange.ticker)
-    attempts = Attempts(serving.upstream, deadline, exchange.trail, strict=key.strict)
+    attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict)
     try:
         if body.get("stream"):
             await _stream(exchange, attempts, plan, body, deadline, functions=functions)

@@ -32,7 +32,7 @@ async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "")
     exchange.watch()
     deadline = Deadline(total_of(exchange, plan), exchange.ticker)
     try:
-        answers = await Attempts(serving.upstream, deadline, exchange.trail, strict=key.strict).plain(
+        answers = await Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict).plain(
             plan, lambda hop: [{**body, "input": batch} for batch in batches(texts, hop)]
         )
     except Fault as fault:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from gateway.api.wire import Refusal
+from gateway.routing.health import Health
 from gateway.routing.plan import Facts, Plan, make_plan
 from gateway.snapshot import Key, Snapshot
 from gateway.upstream import Upstream
@@ -16,6 +17,7 @@ class Serving(Struct):
 
     snapshot: Snapshot
     upstream: Upstream
+    health: Health
     draw: Callable[[], float] = random.random
 
 

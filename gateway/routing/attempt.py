@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from time import perf_counter
 from typing import TypeVar
 
 from msgspec import Struct
 
 from gateway.deadline import Deadline
+from gateway.routing.health import Health
 from gateway.routing.plan import Plan
 from gateway.routing.verdicts import VERDICTS
 from gateway.snapshot import Hop
@@ -77,8 +78,9 @@ class Begun:
 class Attempts:
     """How one request is tried: over a plan, under one deadline, noting its trail."""
 
-    def __init__(self, upstream: Upstream, deadline: Deadline, trail: Trail, *, strict: bool) -> None:
+    def __init__(self, upstream: Upstream, health: Health, deadline: Deadline, trail: Trail, *, strict: bool) -> None:
         self._upstream = upstream
+        self._health = health
         self._deadline = deadline
         self._trail = trail
         self._strict = strict
@@ -98,7 +100,8 @@ class Attempts:
     async def _over(self, plan: Plan, once: Callable[[Hop], Awaitable[T]]) -> T:
         last: Fault | None = None
         trail = self._trail
-        for hop in plan.hops:
+        health = self._health
+        for hop in self._in_health(plan):
             trail.hop = hop
             number = 0
             while True:
@@ -107,15 +110,18 @@ class Attempts:
                 try:
                     answer = await once(hop)
                     trail.waited += perf_counter() - began
+                    health.well(hop.name)
                     return answer
                 except Fault as fault:
                     last = fault
                 except asyncio.CancelledError:
                     last = self._deadline.expired()
                     if last is None:
+                        health.left(hop.name)
                         raise
                 took = perf_counter() - began
                 trail.waited += took
+                health.ill(hop.name, last.kind, hop.breaker)
                 trail.faults.append(f"{hop.name}: {last.kind}")
                 log.info("attempt %d at %s failed: %s (%s)", trail.attempts, hop.name, last.kind, last.code)
                 if last.stale and number == 0:
@@ -129,9 +135,19 @@ class Attempts:
                 raise last
         raise last or Fault("unreachable", "no hop may serve this request")
 
+    def _in_health(self, plan: Plan) -> Iterator[Hop]:
+        """The hops that may be tried; where all are being rested, the first is tried all the same."""
+        none = True
+        for hop in plan.hops:
+            if self._health.lets(hop.name):
+                none = False
+                yield hop
+        if none and plan.hops:
+            yield plan.hops[0]
+
     def _again(self, hop: Hop, fault: Fault, number: int, took: float) -> bool:
         retry = hop.retry
-        if not VERDICTS[fault.kind].again or number >= retry.max:
+        if not VERDICTS[fault.kind].again or number >= retry.max or not self._health.lets(hop.name):
             return False
         if retry.only_if_failed_within is not None and took > retry.only_if_failed_within:
             return False
@@ -148,10 +164,13 @@ class Attempts:
 
     def _request(self, hop: Hop, body: Json) -> Outgoing:
         outgoing = hop.translator.request({**hop.defaults, **body} if hop.defaults else body, hop.target)
-        self._trail.changes = outgoing.changes
+        changes = outgoing.changes
+        if hop.defaults:  # what became of a field that the client did not send is no concern of the client's
+            changes = tuple(change for change in changes if change.field in body or change.field not in hop.defaults)
+        self._trail.changes = changes
         if self._strict:
-            for change in outgoing.changes:
-                if change.fate in CHANGED and (change.field in body or change.field not in hop.defaults):
+            for change in changes:
+                if change.fate in CHANGED:
                     why = f": {change.why}" if change.why else ""
                     raise Fault("unsupported", f"`{change.field}` would be {change.fate} at {hop.name}{why}", param=change.field)
         return outgoing

@@ -103,7 +103,9 @@ def _resolve(route: Route, model: str, endpoint: str, key: Key, snapshot: Snapsh
         for candidate in candidates:
             account = snapshot.accounts[candidate.account]
             served = model if candidate.model == "*" else candidate.model
-            if barred := barrier(account, served, endpoint, key, snapshot):
+            if not fallback and not candidate.weight:
+                rejected.append(Rejected(f"{account.name}/{served}", "weight", "its weight is 0"))
+            elif barred := barrier(account, served, endpoint, key, snapshot):
                 rejected.append(Rejected(f"{account.name}/{served}", *barred))
             else:
                 options.append(Option(snapshot.hop(account, served, endpoint, route, model), candidate, fallback))
@@ -160,7 +162,7 @@ def incapable(hop: Hop, facts: Facts) -> str:
 def in_order(options: list[Option], route: Route, draw: float) -> list[Option]:
     """Preferred ones first, then one of `serve` by weight and the rest of them, then the fallbacks as they stand."""
     preferred = [option for option in options if option.candidate.prefer]
-    serve = [option for option in options if not option.candidate.prefer and not option.fallback and option.candidate.weight > 0]
+    serve = [option for option in options if not option.candidate.prefer and not option.fallback]
     fallback = [option for option in options if not option.candidate.prefer and option.fallback]
     if route.weighted and len(serve) > 1:
         mark = draw * sum(option.candidate.weight for option in serve)
