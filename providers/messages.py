@@ -132,6 +132,41 @@ def merge_systems(out: Json, field: str, value: Any, target: Target) -> tuple[Ch
     return (Change("messages[].role:system", "emulated", "merged"),)
 
 
+def user_speaks(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
+    """A conversation in which the user has said something and is to be answered, for vendors that take no other.
+
+    Of system messages alone, the last becomes the user's; after an assistant's last word, the user asks it to go on.
+    """
+    sent = out[field]
+    if sent[-1]["role"] == "assistant" and not sent[-1].get("tool_calls"):
+        out[field] = [*sent, {"role": "user", "content": GO_ON}]
+        return (Change("messages[].role:assistant", "emulated", "asked to go on", "the vendor wants the last word to be the user's"),)
+    if all(message["role"] == "system" for message in sent):
+        out[field] = [*sent[:-1], {**sent[-1], "role": "user"}]
+        return (Change("messages[].role:system", "emulated", "user", "the vendor wants the user to have said something"),)
+    return ()
+
+
+GO_ON = "继续"
+
+
+def no_blanks(filler: str) -> Rule:
+    """Puts `filler` where a vendor refuses a turn without words; beside a call there need be none."""
+
+    def rule(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
+        if not any(map(is_blank, out[field])):
+            return ()
+        out[field] = [{**message, "content": filler} if is_blank(message) else message for message in out[field]]
+        return (Change("messages[].content", "emulated", filler, "an empty text is refused"),)
+
+    return rule
+
+
+def is_blank(message: Json) -> bool:
+    content = message.get("content")
+    return not message.get("tool_calls") and (not content or (isinstance(content, str) and not content.strip()))
+
+
 def text_of(message: Mapping[str, Any]) -> str:
     """A message's words, whether it has a string or parts."""
     content = message.get("content")

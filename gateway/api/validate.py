@@ -326,15 +326,22 @@ def _text(value: Any, path: str) -> None:
         raise empty(path, "the string")
 
 
+INTEGERS = frozenset({"n", "max_tokens", "max_completion_tokens", "top_logprobs", "seed", "dimensions"})
+"""Fields in which 5.0 is meant as 5: JSON does not tell them apart, but some vendors do."""
+
+
 def _known(body: Json, table: Mapping[str, Check], *, required: tuple[str, ...]) -> Json:
     """The body without nulls, its known fields checked."""
     for name in required:
         if body.get(name) is None:
             raise missing(name)
-    nulls = False
+    odd = False
     for name, value in body.items():
         if value is None:
-            nulls = True
+            odd = True
         elif (check := table.get(name)) is not None:
             check(value, name)
-    return {name: value for name, value in body.items() if value is not None} if nulls else body
+            odd = odd or (value.__class__ is float and name in INTEGERS)
+    if not odd:
+        return body
+    return {name: int(value) if name in INTEGERS else value for name, value in body.items() if value is not None}

@@ -11,7 +11,7 @@ from providers.base import Adapter, Change, Fault, Json, Stream, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.fields import Fields, all_dropped, all_native, clamp, drop, drop_unless, most_tokens
 from providers.json_mode import json_mode
-from providers.messages import flat_text, merge_systems, messages, no_null_content, only, parts, role, text_part
+from providers.messages import flat_text, merge_systems, messages, no_blanks, no_null_content, only, parts, role, text_part, user_speaks
 from providers.openai_like import CHAT_BASICS, Chunks, OpenAIChat, OpenAIEmbeddings
 from providers.think_tags import Untagged, untag
 from providers.tools import choice, functions
@@ -71,7 +71,7 @@ CHAT_FIELDS: Fields = {
         flat_text,
         no_null_content,
         parts(text=text_part, image_url=unseen, file=file_part),
-        whole=(merge_systems,),
+        whole=(merge_systems, user_speaks, no_blanks(".")),
     ),
     "temperature": clamp(0.0, 1.0),
     "top_p": clamp(0.0, 0.99),

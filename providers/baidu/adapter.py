@@ -10,7 +10,7 @@ from providers.baidu.embeddings import BaiduEmbeddings
 from providers.baidu.errors import ERRORS
 from providers.baidu.iam import iam_token
 from providers.baidu.legacy import LEGACY
-from providers.baidu.rules import ernie_or, json_form, merge_turns, no_blanks, penalty_score, short_stops
+from providers.baidu.rules import BLANK, ernie_or, json_form, merge_turns, penalty_score, short_stops
 from providers.base import Adapter, Auth, Change, Json, Stream, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.fields import Fields, all_dropped, all_native, ask_for_usage, clamp, drop, drop_unless, kept_here, most_tokens, native
@@ -20,6 +20,7 @@ from providers.messages import (
     image_without_detail,
     merge_systems,
     messages,
+    no_blanks,
     no_null_content,
     only,
     parts,
@@ -74,7 +75,7 @@ CHAT_FIELDS: Fields = {
         flat_text,
         no_null_content,
         parts(text=text_part, image_url=image_without_detail, video_url=as_is),
-        whole=(merge_systems, ernie_or(merge_turns, kept_here), no_blanks),
+        whole=(merge_systems, ernie_or(merge_turns, kept_here), no_blanks(BLANK)),
     ),
     "stream": ask_for_usage,
     "temperature": ernie_or(clamp(0.01, 1.0), clamp(0.0, 2.0)),

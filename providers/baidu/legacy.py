@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from providers.baidu.embeddings import BaiduEmbeddings
 from providers.baidu.errors import LEGACY_ERRORS
-from providers.baidu.rules import json_form, merge_turns, no_blanks, penalty_score, short_stops
+from providers.baidu.rules import BLANK, json_form, merge_turns, penalty_score, short_stops
 from providers.baidu.turns import turns
 from providers.base import Adapter, Auth, Change, Credential, Exchange, Fault, Json, Outgoing, Stream, Target, encode
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.faults import make_fault, said
 from providers.fields import Fields, all_dropped, all_native, apply, clamp, drop_unless, kept_here, most_tokens, native, rename
-from providers.messages import flat_text, messages, no_null_content, only, parts, role, text_part
+from providers.messages import flat_text, messages, no_blanks, no_null_content, only, parts, role, text_part
 from providers.openai_like import UNKNOWN, read_json
 from providers.sse import EventReader, EventTooLong
 from providers.tools import choice, functions
@@ -67,7 +67,7 @@ CHAT_FIELDS: Fields = {
         no_null_content,
         parts(text=text_part),
         flat_text,
-        whole=(merge_turns, no_blanks),
+        whole=(merge_turns, no_blanks(BLANK)),
     ),
     "stream": native,
     "stream_options": kept_here,

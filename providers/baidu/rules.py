@@ -108,17 +108,3 @@ def joined(one: Any, other: Any) -> Any:
 
 def as_parts(content: Any) -> list[Json]:
     return content if isinstance(content, list) else [{"type": "text", "text": content}] if content else []
-
-
-def no_blanks(out: Json, field: str, value: Any, target: Target) -> Changes:
-    """An empty text is refused anywhere but beside a call."""
-    messages = out[field]
-    if not any(is_blank(message) for message in messages):
-        return ()
-    out[field] = [{**message, "content": BLANK} if is_blank(message) else message for message in messages]
-    return (Change("messages[].content", "emulated", BLANK, "an empty text is refused"),)
-
-
-def is_blank(message: Json) -> bool:
-    content = message.get("content")
-    return not message.get("tool_calls") and (not content or (isinstance(content, str) and not content.strip()))

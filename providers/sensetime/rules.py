@@ -7,7 +7,7 @@ from typing import Any
 
 from providers.base import Change, Fault, Json, Target
 from providers.fields import Rule
-from providers.messages import data_url, flat_text, merge_systems, messages, no_null_content, only, parts, role, text_part
+from providers.messages import data_url, flat_text, merge_systems, messages, no_null_content, only, parts, role, text_part, user_speaks
 
 Changes = tuple[Change, ...]
 
@@ -68,6 +68,12 @@ def parts_of_the_user(message: Json, target: Target) -> tuple[Json, Changes]:
     return {**message, "content": [{"type": "text", "text": content}]}, ()
 
 
+def all_in_parts(out: Json, field: str, value: Any, target: Target) -> Changes:
+    """The same for a turn that the rules before this one have put in."""
+    out[field] = [parts_of_the_user(message, target)[0] for message in out[field]]
+    return ()
+
+
 def few_images(out: Json, field: str, value: Any, target: Target) -> Changes:
     """Refused before it is sent, so that another model may have it."""
     kinds = [part["type"].partition("_")[0] for message in value if isinstance(message["content"], list) for part in message["content"]]
@@ -87,6 +93,6 @@ MESSAGES = messages(
     ),
     flat_text,
     parts_of_the_user,
-    whole=(merge_systems, few_images),
+    whole=(merge_systems, user_speaks, all_in_parts, few_images),
     plain_roles=("system", "assistant"),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from providers.messages import (
     parts,
     role,
     text_part,
+    user_speaks,
 )
 from providers.openai_like import CHAT_BASICS
 from providers.sensetime.answers import FINISH, SenseNovaChat
@@ -66,7 +67,7 @@ CHAT_FIELDS: Fields = {
         parts(text=text_part, refusal=refusal_part, image_url=image_without_detail),
         flat_text,
         images_for_kimi,
-        whole=(merge_systems,),
+        whole=(merge_systems, user_speaks),
     ),
     "stream": ask_for_usage,
     "max_tokens": most,

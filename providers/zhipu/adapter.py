@@ -6,8 +6,9 @@ from typing import Any
 from providers.auth import API_KEY, jwt_hs256
 from providers.base import Adapter, Auth, Change, Credential, Exchange, Fault, Json, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
-from providers.fields import Fields, all_dropped, all_native, clamp, drop_unless, first_stops, most_tokens, one_of
-from providers.messages import as_is, flat_text, image_without_detail, messages, no_null_content, only, parts, role, text_part
+from providers.fields import Fields, all_dropped, all_native, clamp, drop_unless, first_stops, most_tokens
+from providers.json_mode import json_mode
+from providers.messages import as_is, flat_text, image_without_detail, messages, no_null_content, only, parts, role, text_part, user_speaks
 from providers.openai_like import CHAT_BASICS, OpenAIChat, OpenAIEmbeddings
 from providers.tools import choice, functions
 from providers.zhipu.errors import ERRORS
@@ -60,6 +61,7 @@ CHAT_FIELDS: Fields = {
         parts(
             text=text_part, image_url=image_without_detail, video_url=as_is, file_url=as_is, input_audio=as_is
         ),
+        whole=(user_speaks,),
     ),
     "temperature": clamp(0.0, 1.0),
     "top_p": clamp(0.01, 1.0),
@@ -69,9 +71,7 @@ CHAT_FIELDS: Fields = {
     "tools": functions("name", "description", "parameters", filled=True, kinds=("function", "web_search", "retrieval", "mcp")),
     "tool_choice": choice("auto"),
     "parallel_tool_calls": drop_unless(True, "the model decides"),
-    "response_format": one_of(
-        ({"type": "text"}, {"type": "json_object"}), otherwise={"type": "json_object"}, why="no JSON schema, only JSON"
-    ),
+    "response_format": json_mode("object"),
     "reasoning_effort": reasoning_effort,
     "user": user_id,
     "n": drop_unless(1, "one answer a call"),

@@ -215,7 +215,6 @@ def test_an_accounts_trouble_is_told_by_its_code(key: str, kind: str, status: in
     (ask("[unsafe-input]"), "Baichuan4-Turbo", "refused"),
     (ask("word " * 60), "Baichuan3-Turbo", "too_long"),
     (ask("hi", tools=[WEATHER]), "Baichuan2-Turbo", "bad_request"),
-    ({"messages": [{"role": "assistant", "content": "hi"}]}, "Baichuan4-Turbo", "bad_request"),
 ])  # fmt: skip
 def test_what_baichuan_refuses_is_a_fault_of_the_right_kind(body: Json, model: str, kind: str) -> None:
     assert asyncio.run(fault(pair().chat(body, model))).kind == kind

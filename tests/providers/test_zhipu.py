@@ -104,11 +104,19 @@ def test_an_accounts_trouble_is_told_by_its_code(key: str, kind: str, code: str)
 @pytest.mark.parametrize(("body", "model", "kind"), [
     (ask("hi"), "glm-9", "no_model"),
     (ask("[unsafe-input]"), "glm-5.2", "refused"),
-    ({"messages": [{"role": "system", "content": "only"}]}, "glm-5.2", "bad_request"),
     (ask("hi", thinking={"type": "disabled"}), "glm-5.3", "bad_request"),
 ])  # fmt: skip
 def test_what_zhipu_refuses_is_a_fault_of_the_right_kind(body: Json, model: str, kind: str) -> None:
     assert asyncio.run(fault(pair().chat(body, model))).kind == kind
+
+
+def test_system_messages_alone_become_the_users_question() -> None:
+    two = pair()
+
+    answer = asyncio.run(two.chat({"messages": [{"role": "system", "content": "Say hi"}]}, "glm-5.2"))
+
+    assert answer["choices"][0]["message"]["content"] == "hi"
+    assert [(c.field, c.fate, c.note) for c in two.sent[0].changes] == [("messages[].role:system", "emulated", "user")]
 
 
 def test_every_openai_field_is_sent_as_zhipu_takes_it_or_reported() -> None:
