@@ -86,13 +86,26 @@ def read(
 
 
 def parse(model: type[M], document: Document, problems: list[Problem]) -> M | None:
+    """The document's data as a model. Where it has problems: what is left without them, so that the other checks can be made too."""
+    data = document.data if document.data is not None else {}
     try:
-        return model.model_validate(document.data if document.data is not None else {})
+        return model.model_validate(data)
     except ValidationError as exc:
-        for error in exc.errors(include_url=False, include_context=False, include_input=False):
-            place = tuple(step for step in error["loc"])
-            problems.append(document.problem(place, _plain(error["type"], error["msg"])))
+        errors = exc.errors(include_url=False, include_context=False, include_input=False)
+    problems += [document.problem(tuple(error["loc"]), _plain(error["type"], error["msg"])) for error in errors]
+    try:
+        return model.model_validate(_without(data, {tuple(error["loc"]) for error in errors}))
+    except (ValidationError, TypeError, LookupError):
         return None
+
+
+def _without(data: Any, places: set[Place], at: Place = ()) -> Any:
+    """The data less the values at those places."""
+    if isinstance(data, dict):
+        return {key: _without(value, places, (*at, key)) for key, value in data.items() if (*at, key) not in places}
+    if isinstance(data, list):
+        return [_without(value, places, (*at, index)) for index, value in enumerate(data) if (*at, index) not in places]
+    return data
 
 
 def _plain(kind: str, message: str) -> str:
