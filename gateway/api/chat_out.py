@@ -76,6 +76,17 @@ def call_of(call: Json, index: int) -> Json:
     }
 
 
+def one_line(events: bytes) -> bytes:
+    """Events without the signs that some clients take for the end of a line, though JSON lets them stand: escaped, they mean the same."""
+    for sign, escaped in LINE_ENDS:
+        if sign in events:
+            events = events.replace(sign, escaped)
+    return events
+
+
+LINE_ENDS = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "\u2028\u2029\x85")
+
+
 class ChatStream:
     """Chunks in, server-sent events out."""
 
@@ -120,7 +131,7 @@ class ChatStream:
                 self._begin(chunk)
             for choice in chunk.get("choices") or ():
                 self._choice(choice, chunk, out)
-        return b"".join(out)
+        return one_line(b"".join(out))
 
     def end(self) -> bytes:
         """What follows the last chunk of a whole answer."""

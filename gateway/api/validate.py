@@ -4,6 +4,7 @@ A known field of the wrong type, or out of OpenAI's range, is refused. A null is
 know is a vendor's, and goes on to the adapters.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -137,7 +138,15 @@ def either(*checks: Check) -> Check:
 
 # ---- chat ----
 
-function = fields({"name": string, "description": string, "parameters": obj, "strict": boolean}, required=("name",))
+
+def tool_name(value: Any, path: str) -> None:
+    string(value, path)
+    if not TOOL_NAME.fullmatch(value):
+        raise invalid(path, f"Invalid '{path}': a name has 1 to 64 letters, digits, underscores and dashes.", "invalid_value")
+
+
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+function = fields({"name": tool_name, "description": string, "parameters": obj, "strict": boolean}, required=("name",))
 
 
 def tool(value: Any, path: str) -> None:

@@ -20,6 +20,7 @@ class Facts(Struct, frozen=True):
     stream: bool = False
     tools: bool = False
     images: bool = False
+    audio: bool = False
     dimensions: int = 0
 
 
@@ -61,7 +62,7 @@ def make_plan(facts: Facts, key: Key, snapshot: Snapshot, draw: float) -> Plan |
     resolved = resolve(facts.model, facts.endpoint, key, snapshot)
     if resolved is None:
         return None
-    if resolved.simple is not None and not facts.images and not facts.dimensions and not facts.tools:
+    if resolved.simple is not None and not facts.images and not facts.audio and not facts.dimensions and not facts.tools:
         return resolved.simple
     fit: list[Option] = []
     rejected = list(resolved.rejected)
@@ -152,6 +153,8 @@ def incapable(hop: Hop, facts: Facts) -> str:
     model = hop.target.model
     if facts.images and "image" not in model.input and model.context:
         return "the model takes no images"
+    if facts.audio and "audio" not in model.input and model.context:
+        return "the model takes no audio"
     if facts.tools and model.tools is False:
         return "the model calls no tools"
     if facts.dimensions and model.dimensions and facts.dimensions not in (model.dimensions, *model.allowed_dimensions):
@@ -176,9 +179,10 @@ def in_order(options: list[Option], route: Route, draw: float) -> list[Option]:
 
 def facts_of(endpoint: str, body: Json) -> Facts:
     """The facts of a request that has been checked."""
-    images = False
+    kinds: set[str] = set()
     for message in body.get("messages") or ():
         content = message.get("content")
-        if content.__class__ is list and any(part.get("type") == "image_url" for part in content):
-            images = True
-    return Facts(endpoint, body["model"], bool(body.get("stream")), bool(body.get("tools")), images, body.get("dimensions") or 0)
+        if content.__class__ is list:
+            kinds |= {part["type"] for part in content}
+    stream, tools = bool(body.get("stream")), bool(body.get("tools"))
+    return Facts(endpoint, body["model"], stream, tools, "image_url" in kinds, "input_audio" in kinds, body.get("dimensions") or 0)
