@@ -1,6 +1,7 @@
 """Baichuan's adapter against Baichuan's simulator, and against the facts of its documents."""
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
@@ -60,7 +61,7 @@ def sent(body: Json, model: str = "Baichuan4-Turbo") -> tuple[Json, dict[str, st
 def words_of(raw: bytes, *cuts: int) -> Json:
     stream = ADAPTER.endpoints["chat"].stream()
     edges = [0, *sorted(cuts), len(raw)]
-    chunks = [chunk for at, to in zip(edges, edges[1:], strict=False) for chunk in stream.feed(raw[at:to])]
+    chunks = [chunk for at, to in itertools.pairwise(edges) for chunk in stream.feed(raw[at:to])]
     return said(chunks + stream.end())
 
 

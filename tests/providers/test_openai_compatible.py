@@ -1,5 +1,6 @@
 """The adapter for any OpenAI-compatible server, against bytes as vLLM, SGLang, Ollama and llama.cpp send them."""
 
+import itertools
 import json
 from typing import Any
 
@@ -48,7 +49,7 @@ def request(body: Json, endpoint: str = "chat") -> tuple[Json, dict[str, str]]:
 def stream(raw: bytes, *cuts: int) -> list[Json]:
     reader = CHAT.stream()
     edges = [0, *sorted(cuts), len(raw)]
-    chunks = [chunk for at, to in zip(edges, edges[1:], strict=False) for chunk in reader.feed(raw[at:to])]
+    chunks = [chunk for at, to in itertools.pairwise(edges) for chunk in reader.feed(raw[at:to])]
     return chunks + reader.end()
 
 
