@@ -18,27 +18,34 @@ class AdminClient:
     """The admin API at `url`. Raises AdminError."""
 
     def __init__(self, url: str, key: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._client = httpx.Client(
-            base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE, trust_env=False, transport=transport
-        )
+        try:
+            self._client = httpx.Client(
+                base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE, trust_env=False, transport=transport
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError) as exc:
+            raise AdminError("the gateway cannot be asked: --url or --admin-key is not of the right form") from exc
         self._url = url
 
     def accounts(self) -> list[dict[str, Any]]:
-        return list(self._ask("GET", "/admin/v1/accounts")["data"])
+        return list(self._ask("GET", "/admin/v1/accounts", "data")["data"])
 
     def test(self, account: str) -> dict[str, Any]:
-        return self._ask("POST", f"/admin/v1/accounts/{account}/test")
+        return self._ask("POST", f"/admin/v1/accounts/{account}/test", "ok")
 
-    def _ask(self, method: str, path: str) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, wanted: str) -> dict[str, Any]:
         try:
             reply = self._client.request(method, path)
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise AdminError(
                 f"the gateway at {self._url} cannot be asked ({exc.__class__.__name__}): does it run there? See --url"
             ) from exc
         if reply.is_error:
             raise AdminError(f"the gateway at {self._url} says no: {_words(reply)}")
-        answer: dict[str, Any] = reply.json()
+        try:
+            answer: dict[str, Any] = reply.json()
+            answer[wanted]
+        except (ValueError, KeyError, TypeError) as exc:
+            raise AdminError(f"the gateway at {self._url} has no admin API: does something else run there? See --url") from exc
         return answer
 
 

@@ -87,10 +87,16 @@ class App:
             exchange.status = LEFT
         except asyncio.CancelledError:
             task = asyncio.current_task(exchange.ticker.loop)
-            if not exchange.left or task is None:
+            if task is None or not (exchange.left or self.draining):
                 raise
             task.uncancel()
-            exchange.status = LEFT
+            if exchange.left:
+                exchange.status = LEFT
+            elif exchange.answered:
+                exchange.refused = str(stopping())
+                await exchange.end(event(stopping().body))
+            else:
+                await exchange.refuse(stopping())
         except Exception:
             log.exception("request %s failed inside the gateway", exchange.request_id)
             failed = failure(exchange.request_id)
@@ -118,6 +124,10 @@ class App:
 
 def failure(request_id: str) -> Refusal:
     return Refusal(500, f"The gateway failed; its log has the reason under {request_id}.", kind="api_error", code="internal_error")
+
+
+def stopping() -> Refusal:
+    return Refusal(503, "The gateway is being stopped, and the answer took too long to wait for.", kind="api_error", code="overloaded")
 
 
 def overloaded() -> Refusal:

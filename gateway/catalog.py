@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Struct
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gateway.globs import Globs
 from gateway.settings import Block
@@ -91,11 +91,24 @@ class ModelsFile(Block):
     models: dict[str, ModelRow]
 
 
+def _entry(value: dict[str, Any]) -> dict[str, Any]:
+    for name, said in value.items():
+        if name == "defaults":
+            right, wanted = isinstance(said, dict), "fields and their values"
+        elif name == "kind":
+            right, wanted = said in ("chat", "embedding"), "chat or embedding"
+        else:
+            right, wanted = isinstance(said, list) and all(isinstance(one, str) for one in said), "a list of models"
+        if not right:
+            raise ValueError(f"{name}: expected {wanted}")
+    return value
+
+
 class EquivalentsFile(Block):
     """catalog/equivalents.yaml: OpenAI's name → kind, defaults, and for each vendor the models that stand in for it, the best first."""
 
     schema_: Literal["banjia/equivalents.v1"] = Field(alias="schema")
-    models: dict[str, dict[str, Any]]
+    models: dict[str, Annotated[dict[str, Any], AfterValidator(_entry)]]
 
 
 class Catalog(Struct, frozen=True):

@@ -21,6 +21,8 @@ from providers.load import load_with
 
 Adapters = Mapping[str, Mapping[str, Adapter]]
 SECRETS = ("api_key", "access_key_id", "access_key_secret")
+ADDRESSES = ("base_url", "auth_url", "proxy", "url")
+"""Where a name and a password may stand before an `@`."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -407,4 +409,7 @@ def _masked(value: Any, name: str = "") -> Any:
         return [_masked(item) for item in value]
     if isinstance(value, str) and value and name in (*SECRETS, "key", "headers"):
         return value[:3] + "…" if len(value) > 12 else "…"
+    if isinstance(value, str) and name in ADDRESSES and "@" in value:
+        scheme, _, rest = value.partition("://")
+        return f"{scheme}://…@{rest.rpartition('@')[2]}"
     return value

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct, to_builtins
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from gateway.api import legacy_functions, validate
@@ -91,15 +92,15 @@ def show(told: Explained, *, as_json: bool) -> None:
     if as_json:
         console.out(encode(to_builtins(told)).decode())
         return
-    console.print(f"model [bold]{told.model}[/], team [bold]{told.team}[/], caller in [bold]{told.jurisdiction}[/]")
+    console.print(f"model [bold]{escape(told.model)}[/], team [bold]{told.team}[/], caller in [bold]{escape(told.jurisdiction)}[/]")
     if told.origin:
-        console.print(f"decided by {told.origin}")
+        console.print(f"decided by {escape(told.origin)}")
     if told.refusal:
-        console.print(f"refused: {told.refusal}")
+        console.print(f"refused: {escape(told.refusal)}")
     if told.hops:
         console.print(_hops(told))
     for rejected in told.rejected:
-        console.print(f"[red]not[/] {rejected.hop}: {rejected.why}")
+        console.print(f"[red]not[/] {escape(rejected.hop)}: {escape(rejected.why)}")
     if not told.hops and not told.refusal:
         console.print("no hop may serve it")
 
@@ -107,7 +108,7 @@ def show(told: Explained, *, as_json: bool) -> None:
 def _hops(told: Explained) -> Table:
     table = Table("#", "hop", "place", "fields that are not passed natively")
     for number, hop in enumerate(told.hops, 1):
-        table.add_row(str(number), hop.hop, hop.place, hop.refused or "\n".join(map(_line, hop.changes)) or "-")
+        table.add_row(str(number), escape(hop.hop), hop.place, escape(hop.refused or "\n".join(map(_line, hop.changes)) or "-"))
     return table
 
 

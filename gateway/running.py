@@ -21,6 +21,7 @@ from gateway.demo import KEY, demo_settings
 from gateway.logs import Lines, set_up
 from gateway.simulate import Simulators, parse_account
 from gateway.yaml_file import ConfigError, Problem
+from providers.load import load
 from providers.simulation import Brain
 
 
@@ -50,10 +51,10 @@ def make_app(settings: Settings, directory: Path | None) -> App:
 def demo(host: str, port: int, brain: str) -> None:
     """Raises OSError where it cannot listen, ImportError without what a brain needs."""
     set_up()
+    thinks = brain_of(brain)
     sock = server.listen(host, port)
     at = server.listen("127.0.0.1", 0)
     settings, simulated, admin = demo_settings(address(at))
-    thinks = brain_of(brain)
     app = make_app(settings, None)
 
     def ready() -> None:
@@ -85,13 +86,15 @@ def simulate(host: str, port: int, brain: str, accounts: tuple[str, ...], *, dri
     set_up()
     more: dict[str, dict[str, str]] = {}
     for vendor, account, secret in map(parse_account, accounts):
+        if vendor not in load():
+            raise ValueError(f"--account: there is no vendor {vendor!r}; there are: {', '.join(load())}")
         more.setdefault(vendor, {})[account] = secret
-    sock = server.listen(host, port)
     problems: list[Problem] = []
     catalog = load_catalog(shipped() / "none", problems)
     if problems:
         raise ConfigError(problems)
     thinks = brain_of(brain)
+    sock = server.listen(host, port)
     simulators = Simulators(thinks.brain, catalog, accounts=more, drip=drip)
     try:
         uvloop.run(

@@ -58,10 +58,14 @@ class _Joined:
             return
         self._write(data)
 
-    def close(self) -> None:
+    def flush(self) -> None:
+        """Sends a head that no body follows, as in an answer to HEAD."""
         if self._held:
             self._write(self._held)
             self._held = b""
+
+    def close(self) -> None:
+        self.flush()
         self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
@@ -69,6 +73,10 @@ class _Joined:
 
 
 class _Protocol(HttpToolsProtocol):
+    def on_response_complete(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]  # ours
+        super().on_response_complete()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP's are
         super().connection_made(_Joined(transport))  # type: ignore[arg-type]  # it has all that is used of one
 

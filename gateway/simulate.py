@@ -64,7 +64,7 @@ class Simulators:
 
     async def _reply(self, scope: Scope, body: bytes) -> Reply:
         vendor, _, path = scope["path"].removeprefix("/").partition("/")
-        if vendor == "bill" and scope["method"] == "GET":
+        if vendor == "bill" and not path and scope["method"] == "GET":
             return Reply(200, encode(self.owed()), {"content-type": "application/json"})
         try:
             stands_for = self.of(vendor)

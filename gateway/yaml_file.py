@@ -13,6 +13,8 @@ Place = tuple[str | int, ...]
 """Where a value stands in a document: keys and list positions from the top."""
 
 MOST_NODES = 200_000
+DEEPEST = 100
+PLAIN = frozenset(f"tag:yaml.org,2002:{kind}" for kind in "map seq str null bool int float merge".split())
 
 
 class Problem(Struct, frozen=True, order=True):
@@ -86,9 +88,10 @@ def load_yaml(path: Path) -> Document:
 
 
 def parse_yaml(text: str, file: str) -> Document:
-    loader = _Loader(text)
     document = Document(file, None, {(): 1})
+    loader = _Loader(text)
     try:
+        _check_depth(text, file)
         node = loader.get_single_node()
         if node is not None:
             document.data = _Build(document, loader).value(node, ())
@@ -102,6 +105,16 @@ def parse_yaml(text: str, file: str) -> Document:
     return document
 
 
+def _check_depth(text: str, file: str) -> None:
+    """libyaml builds trees by recursion, and ends the process with one that is too deep; its events come one by one."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise ConfigError([Problem(file, line, "", "is nested too deeply")])
+
+
 class _Build:
     """Values out of nodes, noting the line of each."""
 
@@ -113,24 +126,31 @@ class _Build:
     def value(self, node: yaml.Node, place: Place) -> Any:
         self.nodes += 1
         line = node.start_mark.line + 1
-        if self.nodes > MOST_NODES or len(place) > 100:
+        if self.nodes > MOST_NODES or len(place) > DEEPEST:
             raise ConfigError([Problem(self.document.file, line, "", "is too large, or refers to itself too often")])
+        if node.tag not in PLAIN:
+            raise ConfigError([Problem(self.document.file, line, dotted(place), f"the tag {node.tag} is not known here")])
         self.document.lines.setdefault(place, line)
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
-        return self.loader.construct_object(node)
+        try:
+            return self.loader.construct_object(node)
+        except (ValueError, KeyError) as exc:
+            raise ConfigError([Problem(self.document.file, line, dotted(place), "is not a value of the kind it seems to be")]) from exc
 
     def mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError([Problem(self.document.file, line, dotted(place), "a key is a plain word, not a list or a map")])
             if key_node.tag == "tag:yaml.org,2002:merge":
                 raise ConfigError(
                     [Problem(self.document.file, line, dotted(place), "merge keys (<<) are not understood: use an alias whole")]
                 )
+            key = str(key_node.value)
             if key in made:
                 raise ConfigError([Problem(self.document.file, line, dotted((*place, key)), "stands here twice")])
             self.document.lines[(*place, key)] = line
@@ -155,8 +175,8 @@ def fill_references(document: Document, environment: Mapping[str, str] = os.envi
         if value.startswith("file:"):
             try:
                 return Path(value[5:]).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as exc:
-                reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+            except (OSError, ValueError) as exc:
+                reason = exc.strerror if isinstance(exc, OSError) else "its name or its text is not UTF-8"
                 problems.append(document.problem(place, f"the file {value[5:]} cannot be read: {reason}"))
                 return value
         return _REFERENCE.sub(lambda found: known(found, place), value)

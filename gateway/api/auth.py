@@ -9,9 +9,8 @@ CARRIERS = (b"authorization", b"api-key", b"x-api-key")
 def authenticate(exchange: Exchange, snapshot: Snapshot) -> Key:
     """The key that the request came with. Raises Refusal(401), or 400 for two different keys at once."""
     given: str | None = None
-    for carrier in CARRIERS:
-        value = exchange.headers.get(carrier)
-        if value is None:
+    for carrier, value in exchange.scope["headers"]:
+        if carrier not in CARRIERS:
             continue
         key = value.decode("latin-1").strip()
         if carrier == b"authorization":

@@ -11,6 +11,7 @@ from gateway.api.wire import Exchange, Left, event, refusal_of
 from gateway.deadline import Deadline
 from gateway.routing.attempt import Attempts, Begun
 from gateway.routing.plan import Plan, facts_of
+from gateway.snapshot import Hop
 from providers.base import Fault, Json, encode
 
 
@@ -54,16 +55,17 @@ def total_of(exchange: Exchange, plan: Plan) -> float:
 
 async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, *, functions: bool) -> None:
     try:
-        (answer,) = await attempts.plain(plan, lambda hop: [body])
+        whole = await attempts.plain(plan, lambda hop: [body], lambda hop, answers: _whole(exchange, hop, answers[0], functions=functions))
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
-    model = exchange.trail.hop.target.model.id if exchange.trail.hop else ""
-    whole = complete(answer, model=model, request_id=exchange.request_id, now=int(time.time()))
-    if functions:
-        whole = legacy_functions.plain(whole)
     exchange.usage = whole.get("usage")
     exchange.finish = whole["choices"][0].get("finish_reason") or ""
     await exchange.answer(200, encode(whole))
+
+
+def _whole(exchange: Exchange, hop: Hop, answer: Json, *, functions: bool) -> Json:
+    whole = complete(answer, model=hop.target.model.id, request_id=exchange.request_id, now=int(time.time()))
+    return legacy_functions.plain(whole) if functions else whole
 
 
 async def _stream(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, deadline: Deadline, *, functions: bool) -> None:
@@ -78,19 +80,19 @@ async def _stream(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json
     out = ChatStream(model=model, request_id=exchange.request_id, now=time.time, include_usage=wanted, functions=functions)
     try:
         await exchange.begin()
-        await _words(exchange, begun, out)
+        await _words(exchange, begun, out, deadline)
     finally:
         begun.close()
         exchange.usage, exchange.finish = out.usage, out.finish
 
 
-async def _words(exchange: Exchange, begun: Begun, out: ChatStream) -> None:
+async def _words(exchange: Exchange, begun: Begun, out: ChatStream, deadline: Deadline) -> None:
     """The answer from its first words to its end; a failure is told in an event, and then there is neither a finish nor a [DONE]."""
     try:
-        await exchange.write(out.feed(begun.first))
+        await _hand_over(exchange, out.feed(begun.first), deadline)
         while (chunks := await begun.more()) is not None:
             if chunks and (events := out.feed(chunks)):
-                await exchange.write(events)
+                await _hand_over(exchange, events, deadline)
         last = out.feed(begun.rest())
     except Fault as fault:
         if not exchange.left:
@@ -103,3 +105,17 @@ async def _words(exchange: Exchange, begun: Begun, out: ChatStream) -> None:
             raise Left from None
         raise
     await exchange.end(last + out.end())
+
+
+async def _hand_over(exchange: Exchange, events: bytes, deadline: Deadline) -> None:
+    """Writes to the client. One that reads slowly is waited for as long as the call may take: it is not the provider that is silent."""
+    while True:
+        try:
+            return await exchange.write(events)
+        except asyncio.CancelledError:
+            fault = None if exchange.left else deadline.expired()
+            if fault is None:
+                raise
+            if deadline.left() <= 0:
+                exchange.refused = fault.message
+                raise Left from None

@@ -93,6 +93,7 @@ class ChatStream:
     __slots__ = (
         "_calls",
         "_end",
+        "_finished",
         "_functions",
         "_head",
         "_model",
@@ -116,6 +117,7 @@ class ChatStream:
         self._head: Json = {}
         self._calls: set[tuple[int, int]] = set()
         self._started: set[int] = set()
+        self._finished: set[int] = set()
         self._start: dict[int, bytes] = {}
         """Per choice: a chunk of words up to the words."""
         self._end = b""
@@ -172,7 +174,8 @@ class ChatStream:
             out.append(self._event(index, {"function_call": delta["function_call"]}))
         for call in delta.get("tool_calls") or ():
             self._call(index, call, out)
-        if reason := choice.get("finish_reason"):
+        if (reason := choice.get("finish_reason")) and index not in self._finished:  # some providers repeat it with the usage
+            self._finished.add(index)
             self.finish = reason
             out.append(self._event(index, {}, finish=reason))
 

@@ -32,15 +32,15 @@ async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "")
     exchange.watch()
     deadline = Deadline(total_of(exchange, plan), exchange.ticker)
     try:
-        answers = await Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict).plain(
-            plan, lambda hop: [{**body, "input": batch} for batch in batches(texts, hop)]
+        whole = await Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict).plain(
+            plan,
+            lambda hop: [{**body, "input": batch} for batch in batches(texts, hop)],
+            lambda hop, answers: joined(answers, len(texts), hop.target.model.id, base64=body.get("encoding_format") == "base64"),
         )
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
     finally:
         deadline.close()
-    model = exchange.trail.hop.target.model.id if exchange.trail.hop else ""
-    whole = joined(answers, len(texts), model, base64=body.get("encoding_format") == "base64")
     exchange.usage = whole["usage"]
     await exchange.answer(200, encode(whole))
 
@@ -65,11 +65,10 @@ def batches(texts: list[str], hop: Hop) -> list[list[str]]:
 
 
 def joined(answers: list[Json], count: int, model: str, *, base64: bool) -> Json:
-    """One reply with the vectors of all answers in the order of the input. Raises Refusal(502) where a provider left some out."""
+    """One reply with the vectors of all answers in the order of the input. Raises Fault("broken") where a provider left some out."""
     vectors = [item["embedding"] for answer in answers for item in sorted(answer["data"], key=lambda item: item.get("index", 0))]
     if len(vectors) != count:
-        message = f"The provider gave {len(vectors)} vectors for {count} inputs."
-        raise Refusal(502, message, kind="api_error", code="upstream_broken")
+        raise Fault("broken", f"the provider gave {len(vectors)} vectors for {count} inputs")
     data = [
         {"object": "embedding", "index": index, "embedding": in_base64(vector) if base64 else vector}
         for index, vector in enumerate(vectors)

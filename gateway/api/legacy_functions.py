@@ -55,7 +55,7 @@ def chunks(given: list[Json]) -> list[Json]:
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
             calls = delta.pop("tool_calls", None) or ()
-            if fragment := next((call["function"] for call in calls if not call.get("index")), None):
+            if fragment := next((call.get("function") for call in calls if not call.get("index")), None):
                 delta["function_call"] = {name: text for name, text in fragment.items() if text is not None}
             choice["finish_reason"] = _reason(choice.get("finish_reason"))
     return given

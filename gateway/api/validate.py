@@ -157,6 +157,13 @@ def tool(value: Any, path: str) -> None:
         fields({"function": function}, required=("function",))(value, path)
 
 
+def tool_named(value: Any, path: str) -> None:
+    """A tool of `allowed_tools`: its name is enough."""
+    fields({"type": string, "function": fields({"name": string}, required=("name",))}, required=("type",))(value, path)
+    if value["type"] == "function" and value.get("function") is None:
+        raise missing(f"{path}.function")
+
+
 def tool_choice(value: Any, path: str) -> None:
     if isinstance(value, str):
         return one_of("none", "auto", "required")(value, path)
@@ -165,7 +172,7 @@ def tool_choice(value: Any, path: str) -> None:
     if kind in ("function", "custom"):
         fields({kind: fields({"name": string}, required=("name",))}, required=(kind,))(value, path)
     elif kind == "allowed_tools":
-        allowed = fields({"mode": one_of("auto", "required"), "tools": array(obj, least=1)}, required=("mode", "tools"))
+        allowed = fields({"mode": one_of("auto", "required"), "tools": array(tool_named, least=1)}, required=("mode", "tools"))
         fields({kind: allowed}, required=(kind,))(value, path)
     else:
         raise invalid(
@@ -235,7 +242,8 @@ def chat(body: Json) -> Json:
     body = _known(body, CHAT, required=("model", "messages"))
     pending: set[str] = set()
     for index, message in enumerate(body["messages"]):
-        if message.keys() == _PLAIN and not pending and message["role"] in _SPEAKERS and message["content"].__class__ is str:
+        said, content = message.get("role"), message.get("content")
+        if message.keys() == _PLAIN and not pending and said.__class__ is str and said in _SPEAKERS and content.__class__ is str:
             continue
         pending = _message(message, f"messages[{index}]", pending)
     if pending:
@@ -321,12 +329,18 @@ def embeddings(body: Json) -> Json:
         raise empty("input", "the array")
     first = type(given[0])
     if first is int:
-        array(integer(0))(given, "input")
+        array(token)(given, "input")
         return body
     if len(given) > MOST_INPUTS:
         raise invalid("input", f"Invalid 'input': at most {MOST_INPUTS} inputs are taken, but got {len(given)}.", "array_above_max_length")
-    array(_text if first is str else array(integer(0), least=1))(given, "input")
+    array(_text if first is str else array(token, least=1))(given, "input")
     return body
+
+
+def token(value: Any, path: str) -> None:
+    if value.__class__ is not int:
+        raise wrong_type(path, "an integer", value)
+    _within(value, 0, None, path, "integer")
 
 
 def _text(value: Any, path: str) -> None:

@@ -112,6 +112,8 @@ class Exchange:
             self.body_read = True
             if message["type"] == "http.disconnect":
                 raise Left
+            if len(body) > most:  # in one chunk, whose length no header tells
+                raise too_large(most)
             return body
         held = bytearray(body)
         while message.get("more_body"):

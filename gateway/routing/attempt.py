@@ -23,9 +23,14 @@ T = TypeVar("T")
 CHANGED = ("dropped", "clamped", "emulated")
 """Fates that `fidelity: strict` refuses."""
 OK = 200
+SHAPELESS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What translators run into where a provider sends a list for an object, or a number for a text."""
 LARGEST_ERROR = 1 << 20
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
+DONE = b"data: [DONE]"
+FAREWELL = 1.0
+"""Seconds that a provider which has said `[DONE]` has to end the body, so that its connection can be kept."""
 
 
 class Trail(Struct):
@@ -44,13 +49,14 @@ class Trail(Struct):
 class Begun:
     """An attempt that has begun to answer: its first chunks are in hand, the rest still on the wire."""
 
-    __slots__ = ("_deadline", "_reply", "_stream", "first")
+    __slots__ = ("_deadline", "_last", "_reply", "_stream", "first")
 
     def __init__(self, first: list[Json], stream: Stream, reply: Reply, deadline: Deadline) -> None:
         self.first = first
         self._stream = stream
         self._reply = reply
         self._deadline = deadline
+        self._last: list[Json] | None = None
 
     async def more(self) -> list[Json] | None:
         """The chunks of the next piece, perhaps none; None at the end. Raises Fault if the answer breaks off or stalls."""
@@ -58,18 +64,30 @@ class Begun:
             piece = await self._reply.piece()
         except asyncio.CancelledError:
             if fault := self._deadline.expired():
-                raise fault from None
+                return self._whole_in_spite_of(fault)
             raise
+        except Fault as fault:
+            return self._whole_in_spite_of(fault)
         if not piece:
             return None
-        chunks = self._stream.feed(piece)
-        if chunks:  # comments are not progress
+        chunks = fed(self._stream, piece)
+        if says_done(piece):  # nothing but the end of the body can come now, and some never send it
+            self._deadline.stage("idle", FAREWELL)
+        elif chunks:  # comments are not progress
             self._deadline.progress()
         return chunks
 
+    def _whole_in_spite_of(self, fault: Fault) -> list[Json] | None:
+        """An answer that has given its reason to finish is whole, whatever comes of the connection. Raises the fault of another."""
+        try:
+            self._last = ended(self._stream)
+        except Fault:
+            raise fault from None
+        return None
+
     def rest(self) -> list[Json]:
         """What the end of the body completes. Raises Fault if the answer has not ended."""
-        return self._stream.end()
+        return ended(self._stream) if self._last is None else self._last
 
     def close(self) -> None:
         self._reply.close()
@@ -85,11 +103,15 @@ class Attempts:
         self._trail = trail
         self._strict = strict
 
-    async def plain(self, plan: Plan, bodies: Callable[[Hop], list[Json]]) -> list[Json]:
-        """The whole answers of the first hop that gives them to all of `bodies(hop)`."""
+    async def plain(self, plan: Plan, bodies: Callable[[Hop], list[Json]], whole: Callable[[Hop, list[Json]], T]) -> T:
+        """What `whole` makes of the answers of the first hop that gives them to all of `bodies(hop)`."""
 
-        async def once(hop: Hop) -> list[Json]:
-            return [await self._ask(hop, body) for body in bodies(hop)]
+        async def once(hop: Hop) -> T:
+            answers = [await self._ask(hop, body) for body in bodies(hop)]
+            try:
+                return whole(hop, answers)
+            except SHAPELESS as exc:
+                raise Fault("broken", "the provider's answer is of no known form") from exc
 
         return await self._over(plan, once)
 
@@ -128,8 +150,8 @@ class Attempts:
                     self._upstream.forget(hop.account)
                 elif not self._again(hop, last, number, took):
                     break
-                else:
-                    await self._pause(number, last)
+                elif over := await self._pause(number, last):
+                    raise over from None
                 number += 1
             if not VERDICTS[last.kind].next or self._deadline.left() <= 0:
                 raise last
@@ -154,16 +176,26 @@ class Attempts:
         wait = fault.retry_after or 0.0
         return wait <= retry.retry_after_cap and wait < self._deadline.left()
 
-    async def _pause(self, number: int, fault: Fault) -> None:
-        """What the provider asked for; else a moment that doubles, with jitter so that those who failed together do not return together."""
+    async def _pause(self, number: int, fault: Fault) -> Fault | None:
+        """What the provider asked for; else a moment that doubles, with jitter so that those who failed together do not return together.
+        A Fault if the call's time is up before it is over."""
         wait = fault.retry_after
         if wait is None:
             wait = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE) * (0.5 + random.random() / 2)
         self._deadline.stage("total", self._deadline.left())
-        await asyncio.sleep(wait)
+        try:
+            await asyncio.sleep(wait)
+        except asyncio.CancelledError:
+            if over := self._deadline.expired():
+                return over
+            raise
+        return None
 
     def _request(self, hop: Hop, body: Json) -> Outgoing:
-        outgoing = hop.translator.request({**hop.defaults, **body} if hop.defaults else body, hop.target)
+        try:
+            outgoing = hop.translator.request({**hop.defaults, **body} if hop.defaults else body, hop.target)
+        except RecursionError as exc:  # it could just be read
+            raise Fault("bad_request", "the request is nested too deeply") from exc
         changes = outgoing.changes
         if hop.defaults:  # what became of a field that the client did not send is no concern of the client's
             changes = tuple(change for change in changes if change.field in body or change.field not in hop.defaults)
@@ -186,7 +218,10 @@ class Attempts:
             raw = await reply.read()
             if reply.status != OK:
                 raise hop.translator.fault(reply.status, _lower(reply), raw)
-            return hop.translator.response(raw)
+            try:
+                return hop.translator.response(raw)
+            except SHAPELESS as exc:
+                raise Fault("broken", "the provider's answer is of no known form") from exc
         finally:
             reply.close()
 
@@ -197,8 +232,8 @@ class Attempts:
             if reply.status != OK or reply.headers.get("content-type", "").startswith("application/json"):
                 raise hop.translator.fault(reply.status, _lower(reply), await reply.read(LARGEST_ERROR))
             stream = hop.translator.stream()
-            first = await _first_words(stream, reply)
-            self._deadline.stage("idle", hop.timeouts.idle)
+            first, done = await _first_words(stream, reply)
+            self._deadline.stage("idle", FAREWELL if done else hop.timeouts.idle)
             return Begun(first, stream, reply, self._deadline)
         except BaseException:
             reply.close()
@@ -209,14 +244,33 @@ def _lower(reply: Reply) -> dict[str, str]:
     return {name.lower(): value for name, value in reply.headers.items()}
 
 
-async def _first_words(stream: Stream, reply: Reply) -> list[Json]:
-    """Everything up to the first chunk that says something. Until then the attempt may still fail unseen."""
+async def _first_words(stream: Stream, reply: Reply) -> tuple[list[Json], bool]:
+    """(everything up to the first chunk that says something, whether that was all). Until then the attempt may still fail unseen."""
     first: list[Json] = []
     while piece := await reply.piece():
-        first += stream.feed(piece)
+        first += fed(stream, piece)
         if any(map(says_something, first)):
-            return first
-    return first + stream.end()
+            return first, says_done(piece)
+    return first + ended(stream), True
+
+
+def says_done(piece: bytes) -> bool:
+    return piece[-20:].rstrip().endswith(DONE)
+
+
+def fed(stream: Stream, piece: bytes) -> list[Json]:
+    """`stream.feed`, where anything that is not of the form it should be is the provider's failure."""
+    try:
+        return stream.feed(piece)
+    except SHAPELESS as exc:
+        raise Fault("broken", "the provider's answer is of no known form") from exc
+
+
+def ended(stream: Stream) -> list[Json]:
+    try:
+        return stream.end()
+    except SHAPELESS as exc:
+        raise Fault("broken", "the provider's answer is of no known form") from exc
 
 
 def says_something(chunk: Json) -> bool:

@@ -112,7 +112,7 @@ def _resolve(route: Route, model: str, endpoint: str, key: Key, snapshot: Snapsh
                 options.append(Option(snapshot.hop(account, served, endpoint, route, model), candidate, fallback))
     drawn = route.weighted and sum(not option.fallback for option in options) > 1
     fixed = drawn or any(option.candidate.when or option.candidate.prefer or option.candidate.group for option in options)
-    hops = tuple(option.hop for option in options)
+    hops = tuple(option.hop for option in in_order(options, route, 0.0))  # without those of no weight
     return Resolved(route, tuple(options), tuple(rejected), None if fixed else Plan(hops, tuple(rejected), route.origin))
 
 

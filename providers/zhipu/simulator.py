@@ -124,7 +124,7 @@ class Zhipu:
         return {field: value for field, value in body.items() if value is not None}  # the SDK sends nulls
 
     def model(self, body: Json, kind: str) -> Model:
-        if not body.get("model"):
+        if not body.get("model") or not isinstance(body["model"], str):
             raise bad("model: 该参数不能为空", "1213")
         model = self.world.models.get(body["model"])
         if model is None or model.kind != kind:

@@ -1,6 +1,7 @@
 """Every preset through the same conversation, against the simulator that is made of its own data."""
 
 import asyncio
+import itertools
 import json
 from functools import cache, partial
 from typing import Any
@@ -240,7 +241,7 @@ def target(name: str) -> Target:
 def chunks_of(name: str, raw: bytes, *cuts: int) -> list[Json]:
     stream = adapter(name).endpoints["chat"].stream()
     edges = [0, *sorted(cuts), len(raw)]
-    chunks = [chunk for at, to in zip(edges, edges[1:], strict=False) for chunk in stream.feed(raw[at:to])]
+    chunks = [chunk for at, to in itertools.pairwise(edges) for chunk in stream.feed(raw[at:to])]
     return chunks + stream.end()
 
 

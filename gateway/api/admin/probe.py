@@ -41,7 +41,9 @@ async def probe(account: Account, serving: Serving) -> Probed:
     deadline = Deadline(LONGEST, Ticker(asyncio.get_running_loop()))
     error: str | None = None
     try:
-        await Attempts(serving.upstream, serving.health, deadline, Trail(started), strict=False).plain(Plan((hop,)), lambda _: [QUESTION])
+        await Attempts(serving.upstream, serving.health, deadline, Trail(started), strict=False).plain(
+            Plan((hop,)), lambda _: [QUESTION], lambda _, answers: answers
+        )
     except Fault as fault:
         error = f"{fault.kind}: {scrub(fault.message)}" + (f" ({fault.code})" if fault.code else "")
     finally:
