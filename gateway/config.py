@@ -63,8 +63,8 @@ def load_adapters(own: Path, problems: list[Problem]) -> tuple[Adapters, str]:
     """The shipped adapters with those of a deployer's own presets, and the text of these."""
     try:
         return (load_with(own), own.read_text("utf-8")) if own.is_file() else (load_shipped(), "")
-    except (ValueError, OSError) as exc:
-        problems.append(Problem(str(own), 0, "", str(exc)))
+    except (ValueError, OSError, TypeError, LookupError, AttributeError) as exc:
+        problems.append(Problem(str(own), 0, "", str(exc) or "is not of the form of presets"))
         return load_shipped(), ""
 
 

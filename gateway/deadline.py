@@ -52,7 +52,7 @@ class Deadline:
     catches the CancelledError asks `expired()`, which turns it into a Fault where it was ours. Made in the task that it watches.
     """
 
-    __slots__ = ("_at", "_loop", "_rang", "_stage", "_started", "_task", "_ticker", "_total", "_what")
+    __slots__ = ("_at", "_loop", "_rang", "_stage", "_started", "_task", "_ticker", "_total", "_what", "impatient")
 
     def __init__(self, total: float, ticker: Ticker) -> None:
         task = asyncio.current_task(ticker.loop)
@@ -66,6 +66,7 @@ class Deadline:
         self._stage = total
         self._what = "total"
         self._rang = False
+        self.impatient = False
         ticker.add(self)
 
     def stage(self, name: str, seconds: float) -> None:

@@ -109,6 +109,8 @@ class Http:
                 asked = next(exchange)
                 while True:
                     asked = exchange.send(await self._exchange(account, asked, connect))
+            except (AttributeError, KeyError, TypeError, ValueError) as exc:
+                raise Fault("auth", f"account {account.name}: the token's reply is of no known form") from exc
             except StopIteration as done:
                 credential: Credential = done.value
             self._credentials[account.name] = (account, credential)

@@ -56,7 +56,7 @@ def said(answer: Json) -> Said:
     """As `read_error`, of a body that is decoded already."""
     error = answer.get("error") or answer.get("errors") or answer.get("base_resp") or _tencent(answer) or answer
     if not isinstance(error, dict):
-        return Said(message=str(answer.get("error_description") or error), code=str(error))
+        return Said(message=str(answer.get("error_description") or error), code=_code(str(error)))
     return Said(
         code=_text(error.get("code"), error.get("error_code"), error.get("status_code"), error.get("Code")),
         message=_text(error.get("message"), error.get("msg"), error.get("error_msg"), error.get("status_msg"), error.get("Message")),
@@ -69,6 +69,14 @@ def _tencent(answer: Json) -> Any:
     """The error of Tencent Cloud's own API, which its gateways also answer where OpenAI's form was asked for."""
     response = answer.get("Response")
     return response.get("Error") if isinstance(response, dict) else None
+
+
+def _code(text: str) -> str:
+    """A code is a word; a sentence in its place is a message, and may have anything in it."""
+    return text if len(text) <= LONGEST_CODE and text.replace("_", "").replace("-", "").replace(".", "").isalnum() else ""
+
+
+LONGEST_CODE = 64
 
 
 def _text(*values: Any) -> str:
@@ -106,6 +114,9 @@ def kind_of_status(status: int) -> Kind:
     return BY_STATUS.get(status, "overloaded" if status >= 500 else "bad_request")
 
 
+LONGEST_WAIT = 86_400.0
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait. The form with a date is left to whoever has a clock."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -114,5 +125,5 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         except (KeyError, ValueError):
             continue
         if 0 <= seconds < float("inf"):
-            return seconds
+            return min(seconds, LONGEST_WAIT)
     return None

@@ -92,7 +92,7 @@ class Chunks:
 
     def end(self) -> list[Json]:
         last = self._chunks(self._reader.end())
-        if not self._done and (self._open or not self._ended):
+        if not (self._ended or self._open) or (self._open and not self._done):
             raise Fault("broken", "the provider's answer ended before it was complete")
         return last
 
@@ -101,7 +101,15 @@ class Chunks:
         for payload in payloads:
             if payload == b"[DONE]":
                 self._done = True
-            elif (chunk := self._chat.chunk(read_json(payload))) is not None:
+            else:
+                try:
+                    chunk = self._chat.chunk(read_json(payload))
+                except Fault:
+                    if self._open or not self._ended:
+                        raise
+                    continue  # a finished answer stays whole
+                if chunk is None:
+                    continue
                 for choice in chunk.get("choices") or ():
                     index = choice.get("index") or 0
                     if choice.get("finish_reason"):

@@ -9,7 +9,7 @@ from gateway.api.chat_out import ChatStream, complete
 from gateway.api.serving import Serving, plan_for
 from gateway.api.wire import Exchange, Left, event, refusal_of
 from gateway.deadline import Deadline
-from gateway.routing.attempt import Attempts, Begun
+from gateway.routing.attempt import SHAPELESS, Attempts, Begun
 from gateway.routing.plan import Plan, facts_of
 from gateway.snapshot import Hop
 from providers.base import Fault, Json, encode
@@ -30,6 +30,7 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
     plan = plan_for(facts_of("chat", body), key, snapshot)
     exchange.watch()
     deadline = Deadline(total_of(exchange, plan), exchange.ticker)
+    deadline.impatient = total_of(exchange, plan) < plan.hops[0].timeouts.total
     attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict)
     try:
         if body.get("stream"):
@@ -94,24 +95,25 @@ async def _words(exchange: Exchange, begun: Begun, out: ChatStream, deadline: De
             if chunks and (events := out.feed(chunks)):
                 await _hand_over(exchange, events, deadline)
         last = out.feed(begun.rest())
-    except Fault as fault:
+    except (Fault, *SHAPELESS) as exc:
         if not exchange.left:
+            fault = exc if isinstance(exc, Fault) else Fault("broken", "the provider's answer is of no known form")
             refusal = refusal_of(fault, exchange.trail)
             exchange.refused = str(refusal)
-            await exchange.end(event(refusal.body))
+            await _hand_over(exchange, event(refusal.body), deadline, last=True)
         return
     except asyncio.CancelledError:
         if exchange.left:
             raise Left from None
         raise
-    await exchange.end(last + out.end())
+    await _hand_over(exchange, last + out.end(), deadline, last=True)
 
 
-async def _hand_over(exchange: Exchange, events: bytes, deadline: Deadline) -> None:
+async def _hand_over(exchange: Exchange, events: bytes, deadline: Deadline, *, last: bool = False) -> None:
     """Writes to the client. One that reads slowly is waited for as long as the call may take: it is not the provider that is silent."""
     while True:
         try:
-            return await exchange.write(events)
+            return await (exchange.end(events) if last else exchange.write(events))
         except asyncio.CancelledError:
             fault = None if exchange.left else deadline.expired()
             if fault is None:

@@ -31,6 +31,7 @@ async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "")
     texts = await texts_of(body["input"])
     exchange.watch()
     deadline = Deadline(total_of(exchange, plan), exchange.ticker)
+    deadline.impatient = total_of(exchange, plan) < plan.hops[0].timeouts.total
     try:
         whole = await Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict).plain(
             plan,

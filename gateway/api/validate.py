@@ -188,8 +188,18 @@ def response_format(value: Any, path: str) -> None:
         fields({"json_schema": named}, required=("json_schema",))(value, path)
 
 
+LONGEST_NAME = 256
+
+
+def model_name(value: Any, path: str) -> None:
+    """Names are remembered and told again: so they are of a sane length."""
+    string(value, path)
+    if len(value) > LONGEST_NAME:
+        raise invalid(path, f"Invalid '{path}': a name has at most {LONGEST_NAME} characters.", "string_above_max_length")
+
+
 CHAT: Mapping[str, Check] = {
-    "model": string,
+    "model": model_name,
     "messages": array(obj, least=1),
     "temperature": number(0, 2),
     "top_p": number(0, 1),
@@ -234,7 +244,7 @@ PART: Mapping[str, Check] = {
     "file": fields({"file": obj}, required=("file",)),
     "refusal": fields({"refusal": string}, required=("refusal",)),
 }
-call = fields({"id": string, "function": fields({"name": string, "arguments": string}, required=("name",))}, required=("id",))
+call = fields({"id": string, "function": fields({"name": string, "arguments": string}, required=("name", "arguments"))}, required=("id",))
 
 
 def chat(body: Json) -> Json:
@@ -307,7 +317,7 @@ def _unanswered(path: str, pending: set[str]) -> Refusal:
 # ---- embeddings ----
 
 EMBEDDINGS: Mapping[str, Check] = {
-    "model": string,
+    "model": model_name,
     "encoding_format": one_of("float", "base64"),
     "dimensions": integer(1),
     "user": string,

@@ -256,6 +256,7 @@ def _where(exc: Exception) -> str:
 
 SECRETS = re.compile(r"(?:sk|fk|ak|bce-v3|Bearer)[-_ /][\w./+=-]{6,}|https?://\S+|\b[0-9a-f]{32}\.\w{8,}", re.I)
 LONGEST_MESSAGE = 2000
+SHORTEST_SECRET = 6
 
 
 def scrub(text: str) -> str:
@@ -267,6 +268,9 @@ def refusal_of(fault: Fault, trail: Trail) -> Refusal:
     """The error a client gets for a fault when no hop is left."""
     verdict = VERDICTS[fault.kind]
     message = scrub(fault.message)
+    for secret in trail.hop.account.secrets.values() if trail.hop else ():
+        if len(secret) >= SHORTEST_SECRET:
+            message = message.replace(secret, "***")
     if fault.kind == "auth":
         message = f"The gateway's own account with the provider was not accepted ({message}). This is for the gateway's operator to mend."
     headers: Headers = []

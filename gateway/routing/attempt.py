@@ -141,17 +141,30 @@ class Attempts:
                     if last is None:
                         health.left(hop.name)
                         raise
+                except BaseException:
+                    health.left(hop.name)
+                    raise
                 took = perf_counter() - began
                 trail.waited += took
-                health.ill(hop.name, last.kind, hop.breaker)
+                if last.kind == "timeout" and self._deadline.left() <= 0 and self._deadline.impatient:
+                    health.left(hop.name)  # the client's patience is not the provider's fault
+                else:
+                    health.ill(hop.name, last.kind, hop.breaker)
                 trail.faults.append(f"{hop.name}: {last.kind}")
                 log.info("attempt %d at %s failed: %s (%s)", trail.attempts, hop.name, last.kind, last.code)
                 if last.stale and number == 0:
                     self._upstream.forget(hop.account)
                 elif not self._again(hop, last, number, took):
                     break
-                elif over := await self._pause(number, last):
-                    raise over from None
+                else:
+                    try:
+                        over = await self._pause(number, last)
+                    except asyncio.CancelledError:
+                        health.left(hop.name)
+                        raise
+                    if over:
+                        health.left(hop.name)
+                        raise over from None
                 number += 1
             if not VERDICTS[last.kind].next or self._deadline.left() <= 0:
                 raise last
@@ -169,12 +182,12 @@ class Attempts:
 
     def _again(self, hop: Hop, fault: Fault, number: int, took: float) -> bool:
         retry = hop.retry
-        if not VERDICTS[fault.kind].again or number >= retry.max or not self._health.lets(hop.name):
+        if not VERDICTS[fault.kind].again or number >= retry.max:
             return False
         if retry.only_if_failed_within is not None and took > retry.only_if_failed_within:
             return False
         wait = fault.retry_after or 0.0
-        return wait <= retry.retry_after_cap and wait < self._deadline.left()
+        return wait <= retry.retry_after_cap and wait < self._deadline.left() and self._health.lets(hop.name)
 
     async def _pause(self, number: int, fault: Fault) -> Fault | None:
         """What the provider asked for; else a moment that doubles, with jitter so that those who failed together do not return together.
@@ -196,6 +209,9 @@ class Attempts:
             outgoing = hop.translator.request({**hop.defaults, **body} if hop.defaults else body, hop.target)
         except RecursionError as exc:  # it could just be read
             raise Fault("bad_request", "the request is nested too deeply") from exc
+        except SHAPELESS as exc:
+            log.exception("a request could not be said to %s", hop.name)
+            raise Fault("unsupported", f"the request cannot be said to {hop.name}") from exc
         changes = outgoing.changes
         if hop.defaults:  # what became of a field that the client did not send is no concern of the client's
             changes = tuple(change for change in changes if change.field in body or change.field not in hop.defaults)

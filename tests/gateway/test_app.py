@@ -306,7 +306,7 @@ def test_a_line_feed_in_a_header_sets_no_header_in_the_answer(served: Served) ->
     assert "set-cookie" not in reply.headers
 
 
-@pytest.mark.parametrize("name", ["pass-a\r\nset-cookie: a=b", "pass-a\nb", "pass-模型", "pass-\x7f\x00", "pass-" + "x" * 20_000])
+@pytest.mark.parametrize("name", ["pass-a\r\nset-cookie: a=b", "pass-a\nb", "pass-模型", "pass-\x7f\x00", "pass-" + "模" * 250])
 def test_a_models_name_cannot_break_a_header(served: Served, name: str) -> None:
     reply = served.chat(name)
 
