@@ -40,7 +40,9 @@ class OpenAIChat(Struct, frozen=True):
         if not answer.get("choices") or answer.get("error"):
             raise self.fault(200, {}, body)
         for choice in answer["choices"]:
-            self.settle(choice, choice.get("message") or {})
+            if not isinstance(choice.get("message"), dict):
+                raise Fault("broken", "the provider's answer has no message")
+            self.settle(choice, choice["message"])
         return answer
 
     def stream(self) -> Stream:

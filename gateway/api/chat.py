@@ -29,8 +29,7 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
         body = legacy_functions.as_tools(body)
     plan = plan_for(facts_of("chat", body), key, snapshot)
     exchange.watch()
-    deadline = Deadline(total_of(exchange, plan), exchange.ticker)
-    deadline.impatient = total_of(exchange, plan) < plan.hops[0].timeouts.total
+    deadline = deadline_of(exchange, plan)
     attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict)
     try:
         if body.get("stream"):
@@ -39,6 +38,14 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
             await _plain(exchange, attempts, plan, body, functions=functions)
     finally:
         deadline.close()
+
+
+def deadline_of(exchange: Exchange, plan: Plan) -> Deadline:
+    """The call's clock. Where the client is the impatient one, its end is not the provider's failure."""
+    total = total_of(exchange, plan)
+    deadline = Deadline(total, exchange.ticker)
+    deadline.impatient = total < plan.hops[0].timeouts.total
+    return deadline
 
 
 def total_of(exchange: Exchange, plan: Plan) -> float:

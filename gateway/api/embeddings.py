@@ -9,10 +9,9 @@ from typing import Any
 from gateway import tokens
 from gateway.api import validate
 from gateway.api.auth import authenticate
-from gateway.api.chat import total_of
+from gateway.api.chat import deadline_of
 from gateway.api.serving import Serving, plan_for
 from gateway.api.wire import Exchange, Refusal, refusal_of
-from gateway.deadline import Deadline
 from gateway.routing.attempt import Attempts
 from gateway.routing.plan import facts_of
 from gateway.snapshot import Hop
@@ -30,8 +29,7 @@ async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "")
     plan = plan_for(facts_of("embeddings", body), key, snapshot)
     texts = await texts_of(body["input"])
     exchange.watch()
-    deadline = Deadline(total_of(exchange, plan), exchange.ticker)
-    deadline.impatient = total_of(exchange, plan) < plan.hops[0].timeouts.total
+    deadline = deadline_of(exchange, plan)
     try:
         whole = await Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict).plain(
             plan,

@@ -18,7 +18,6 @@ class Serving(Struct):
     snapshot: Snapshot
     upstream: Upstream
     health: Health
-    draw: Callable[[], float] = random.random
 
 
 def plan_for(facts: Facts, key: Key, snapshot: Snapshot, draw: Callable[[], float] = random.random) -> Plan:

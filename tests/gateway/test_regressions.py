@@ -62,3 +62,10 @@ def test_a_wait_beyond_all_measure_is_a_day() -> None:
 
 def test_signs_that_some_clients_take_for_the_end_of_a_line_are_escaped() -> None:
     assert one_line('data: "a\u2028b\u2029c\x85d é"\n\n'.encode()) == 'data: "a\\u2028b\\u2029c\\u0085d é"\n\n'.encode()
+
+
+def test_a_plain_reply_without_a_message_is_no_answer() -> None:
+    with pytest.raises(Fault) as raised:
+        ADAPTER.endpoints["chat"].response(b'{"choices":[{"index":0}]}')
+
+    assert raised.value.kind == "broken"
