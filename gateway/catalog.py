@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -63,7 +64,7 @@ class ModelRow(Block):
     def live(self, today: date) -> bool:
         return self.retired is None or self.retired > today
 
-    def facts(self, model_id: str) -> Model:
+    def facts(self, model_id: str, tokenizer: str = "") -> Model:
         """What translators and simulators are told of it."""
         return Model(
             model_id,
@@ -79,6 +80,7 @@ class ModelRow(Block):
             batch=self.batch,
             endpoint=self.endpoint or self.native_path,
             surfaces=tuple(self.surfaces),
+            tokenizer=tokenizer,
         )
 
 
@@ -88,7 +90,12 @@ class ModelsFile(Block):
     schema_: Literal["banjia/models.v1"] = Field(alias="schema")
     vendor: str
     sources: dict[str, Source] = {}
+    tokenizers: dict[str, Literal["cl100k", "o200k", "qwen", "qwen3.5"]] = {}
+    """By glob of the model's id, the first that fits: what counts its tokens, where that is known."""
     models: dict[str, ModelRow]
+
+    def tokenizer(self, model_id: str) -> str:
+        return next((name for glob, name in self.tokenizers.items() if fnmatchcase(model_id, glob)), "")
 
 
 def _entry(value: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """From a folder of files to a Snapshot: read, fill in secrets, check everything, and only then build."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct, json
 from pydantic import BaseModel, ValidationError
@@ -20,7 +22,7 @@ from providers.load import load as load_shipped
 from providers.load import load_with
 
 Adapters = Mapping[str, Mapping[str, Adapter]]
-SECRETS = ("api_key", "access_key_id", "access_key_secret")
+SECRETS = ("api_key", "access_key_id", "access_key_secret", "tenant_id", "client_id", "client_secret")
 ADDRESSES = ("base_url", "auth_url", "proxy", "url")
 """Where a name and a password may stand before an `@`."""
 M = TypeVar("M", bound=BaseModel)
@@ -128,7 +130,7 @@ def load_catalog(own: Path, problems: list[Problem]) -> Catalog:
         for path in sorted(folder.glob("models/*.y*ml")):
             if row := _file(ModelsFile, path, problems):
                 known = models.setdefault(row.vendor, {})
-                known |= {name: facts.facts(name) for name, facts in row.models.items() if facts.live(today)}
+                known |= {name: facts.facts(name, row.tokenizer(name)) for name, facts in row.models.items() if facts.live(today)}
         for path in sorted(folder.glob("equivalents.y*ml")):
             if found := _file(EquivalentsFile, path, problems):
                 equivalents |= {
@@ -196,10 +198,14 @@ class _Check:
             return self.say(
                 self.document, (*place, "surface"), f"{account.vendor} has no surface {account.surface!r}; it has: {_list(surfaces)}"
             )
-        adapter = surfaces[account.surface] if account.surface else next(iter(surfaces.values()))
+        adapter = adapter_of(surfaces, account)
+        if adapter is None:
+            return self.say(self.document, (*place, "api_version"), _no_such_version(surfaces, account))
+        if account.deployments and not adapter.deployments:
+            self.say(self.document, (*place, "deployments"), f"{account.vendor} has none: a model goes by its own name there")
         if account.auth is not None and account.auth not in adapter.auth:
             return self.say(self.document, (*place, "auth"), f"there is no way {account.auth!r}; there are: {_list(adapter.auth)}")
-        if not adapter.base_url and not account.base_url:
+        if not has_host(adapter) and account.base_url is None:
             self.say(self.document, (*place, "base_url"), f"is missing: an account of {account.vendor} has an address of its own")
         if way_of(adapter, account) is None:
             ways = " or ".join(" and ".join(way.secrets) for way in adapter.auth.values())
@@ -278,10 +284,39 @@ def permitted(team: files.TeamFile, place: str) -> frozenset[str]:
     return frozenset(team.policy.allow.get(place, ()))
 
 
+def adapter_of(surfaces: Mapping[str, Adapter], account: files.Account) -> Adapter | None:
+    """The surface that the account names, else the first, of those that speak its version; None if there is none."""
+    asked = [surfaces[account.surface]] if account.surface else surfaces.values()
+    return next((adapter for adapter in asked if speaks(adapter, account.api_version or "")), None)
+
+
+def speaks(adapter: Adapter, version: str) -> bool:
+    if not adapter.versions:
+        return not version
+    return any(re.fullmatch(re.sub("[YMD]", "[0-9]", known), version) for known in adapter.versions)
+
+
+def _no_such_version(surfaces: Mapping[str, Adapter], account: files.Account) -> str:
+    asked = [surfaces[account.surface]] if account.surface else surfaces.values()
+    known = _list(known for adapter in asked for known in adapter.versions if known)
+    surface = f"surface {account.surface!r} of {account.vendor}" if account.surface else account.vendor
+    if not known:
+        return f"{surface} has no versions to choose from"
+    if account.api_version:
+        return f"{surface} has no version {account.api_version!r}; it takes: {known}"
+    return f"is missing: {surface} takes: {known}"
+
+
+def has_host(adapter: Adapter) -> bool:
+    """Whether the vendor itself listens somewhere, and not each account for itself."""
+    return "://" in adapter.base_url
+
+
 def way_of(adapter: Adapter, account: files.Account) -> Auth | None:
-    """How the account proves itself: the way it names, else the first whose secrets it has."""
+    """How the account proves itself: the way it names, else the first whose secrets it has, be they empty where no other's are not."""
     ways = [adapter.auth[account.auth]] if account.auth else list(adapter.auth.values())
-    return next((way for way in ways if all(getattr(account, secret) is not None for secret in way.secrets)), None)
+    given = [way for way in ways if all(getattr(account, secret) is not None for secret in way.secrets)]
+    return next((way for way in given if all(getattr(account, secret) for secret in way.secrets)), next(iter(given), None))
 
 
 # ---- the snapshot ----
@@ -326,25 +361,40 @@ def revision(settings: Settings) -> str:
 
 
 def _account(name: str, account: files.Account, adapters: Adapters) -> Account:
-    surfaces = adapters[account.vendor]
-    adapter = surfaces[account.surface] if account.surface else next(iter(surfaces.values()))
-    way = way_of(adapter, account)
-    if way is None:
-        raise ValueError(f"account {name} has no way to prove itself")  # config was not checked
+    adapter = adapter_of(adapters[account.vendor], account)
+    way = way_of(adapter, account) if adapter else None
+    if adapter is None or way is None:
+        raise ValueError(f"account {name} has no surface, or no way to prove itself")  # config was not checked
     secrets = {secret: value for secret in SECRETS if (value := getattr(account, secret))}
     own = _path(adapter.base_url)
     base = full_base(account.base_url, own) if account.base_url else adapter.base_url
-    if account.base_url or account.auth_url:  # a proxy or a simulator stands for all of the vendor's hosts
-        secrets["auth_url"] = account.auth_url or base.removesuffix(own)
+    if account.auth_url:
+        secrets["auth_url"] = account.auth_url
+    elif account.base_url and has_host(adapter):  # a proxy or a simulator stands for all of the vendor's hosts
+        secrets["auth_url"] = base.removesuffix(own)
     empty = [secret for secret in way.secrets if not secrets.get(secret)]
+    if not account.base_url and not has_host(adapter):
+        empty.append("base_url")
     off = f"it is switched off: {' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty" if empty else ""
     return Account(
-        name, account.vendor, account.jurisdiction, adapter, base, way, secrets, off, account.headers, account.proxy, account.timeouts
+        name,
+        account.vendor,
+        account.jurisdiction,
+        adapter,
+        base,
+        way,
+        secrets,
+        off,
+        account.headers,
+        account.proxy,
+        account.timeouts,
+        account.api_version or "",
+        account.deployments or {},
     )
 
 
 def _path(url: str) -> str:
-    return "/" + url.split("/", 3)[3] if url.count("/") > 2 else ""
+    return urlsplit(url).path
 
 
 def _table(routes: Mapping[str, files.Route], origin: str) -> Globs[Route]:
@@ -371,14 +421,21 @@ def _candidate(hop: files.Hop) -> Candidate:
 
 
 def _equivalents(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Route]:
-    """OpenAI's names, served by whatever accounts there are in the order of gateway.yaml."""
+    """OpenAI's names, served by whatever accounts there are in the order of gateway.yaml: by the model itself where an account has it, by
+    what stands in for it elsewhere."""
+    entries = Globs(catalog.equivalents.items())
+    models = {account.name: own_models(account, catalog) for account in accounts.values()}
+    names = dict.fromkeys([*catalog.equivalents, *(name for own in models.values() for name in own)])
     routes: list[tuple[str, Route]] = []
-    for name, of_vendors in catalog.equivalents.items():
+    for name in names:
+        of_vendors = catalog.equivalents.get(name) or entries.find(name)
+        if of_vendors is None:
+            continue
         serve = tuple(
             Candidate(account.name, model, group=account.name)
             for account in accounts.values()
             if not account.off
-            for model in of_vendors.get(account.vendor, ())
+            for model in ((name,) if name in models[account.name] else of_vendors.get(account.vendor, ()))
         )
         if serve:
             routes.append((name, Route(name, f"catalog/equivalents: {name}", serve, weighted=False)))
@@ -386,13 +443,20 @@ def _equivalents(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Rou
 
 
 def _own_names(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Route]:
-    """The vendors' own model ids, each served by the accounts of vendors that have it."""
+    """The vendors' own model ids, each served by the accounts that have it."""
     serve: dict[str, list[Candidate]] = {}
     for account in accounts.values():
-        for name, model in catalog.models.get(account.vendor, {}).items():
-            if not account.off and serves(account, model) and ENDPOINT_OF_KIND[model.kind] in account.adapter.endpoints:
-                serve.setdefault(name, []).append(Candidate(account.name, name))
+        for name in own_models(account, catalog):
+            serve.setdefault(name, []).append(Candidate(account.name, name))
     return Globs((name, Route(name, f"catalog/models: {name}", tuple(hops), weighted=False)) for name, hops in serve.items())
+
+
+def own_models(account: Account, catalog: Catalog) -> list[str]:
+    """The models that an account has: those it has deployed, if it says; else those of its vendor. None for one that is switched off."""
+    if account.off:
+        return []
+    facts = [catalog.facts(account.vendor, name) for name in account.deployments or catalog.models.get(account.vendor, ())]
+    return [model.id for model in facts if serves(account, model) and ENDPOINT_OF_KIND[model.kind] in account.adapter.endpoints]
 
 
 def shown(settings: Settings) -> dict[str, Any]:

@@ -27,12 +27,44 @@ Kind = Literal[
     "unreachable",
     "timeout",
     "broken",
+    "unfit",
 ]
 
 JSON_BODY: Mapping[str, str] = MappingProxyType({"content-type": "application/json"})
 
 decode = json.Decoder(dict[str, Any]).decode
 encode = json.Encoder().encode
+
+
+class Copies(Struct, frozen=True):
+    """Ask `count` times at once, and give the answers as the choices of one."""
+
+    count: int
+
+
+class StopAt(Struct, frozen=True):
+    """End the answer before the first of these texts."""
+
+    texts: tuple[str, ...]
+
+
+class OneCall(Struct, frozen=True):
+    """Pass on the first tool call of an answer and no other."""
+
+
+class HoldTo(Struct, frozen=True):
+    """Pass on an answer that follows this JSON schema; ask once more for one that does not."""
+
+    schema: bytes
+    """JSON."""
+
+
+class Whole(Struct, frozen=True):
+    """Ask for the answer in one piece, and hand it out as a stream."""
+
+
+Work = Copies | StopAt | OneCall | HoldTo | Whole
+"""What the gateway does itself, so that a field keeps its meaning at a vendor that does not have it."""
 
 
 class Change(Struct, frozen=True):
@@ -43,6 +75,8 @@ class Change(Struct, frozen=True):
     note: str = ""
     """The new name or value, short enough for a header."""
     why: str = ""
+    work: Work | None = None
+    """What is left to the gateway; None: nothing."""
 
 
 class Model(Struct, frozen=True):
@@ -65,9 +99,11 @@ class Model(Struct, frozen=True):
     batch: int = 0
     """Most inputs of one embeddings call."""
     endpoint: str = ""
-    """The path segment that some surfaces use in place of a model name."""
+    """The name that some surfaces or accounts use in place of the model's: a path segment, or a deployment."""
     surfaces: tuple[str, ...] = ()
     """Of the vendor, those that serve it; empty: all."""
+    tokenizer: str = ""
+    """That counts as the model does, by its name in gateway/tokens.py; "" where nobody publishes it."""
 
 
 class Target(Struct, frozen=True):
@@ -75,6 +111,8 @@ class Target(Struct, frozen=True):
 
     base_url: str
     model: Model
+    version: str = ""
+    """Of the vendor's API, where the account asks for one."""
 
 
 class Outgoing(Struct, frozen=True):
@@ -171,7 +209,12 @@ class Adapter(Struct, frozen=True):
     vendor: str
     surface: str
     base_url: str
-    """Where it listens unless the account says otherwise, as the vendor documents it; "" where every account has its own."""
+    """Where it listens unless the account says otherwise, as the vendor documents it; its path alone where every account has its own host."""
     endpoints: Mapping[str, Translator]
     auth: Mapping[str, Auth]
     """By name; the first whose secrets an account has is used, unless the account names another."""
+    versions: tuple[str, ...] = ()
+    """What an account may say as `api_version`, "" if it may say nothing; Y, M and D stand for the digits of a date. Without any, the vendor
+    has no versions to choose from. Of its surfaces, the first that speaks an account's version is the account's."""
+    deployments: bool = False
+    """Whether an account has names of its own for the models."""

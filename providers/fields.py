@@ -8,7 +8,7 @@ that the vendor would refuse, and nothing is lost unsaid.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from providers.base import Change, Json, Target
+from providers.base import Change, Copies, Json, StopAt, Target
 
 Rule = Callable[[Json, str, Any, Target], tuple[Change, ...]]
 """(outgoing body, field, value, target) → what was changed. The value belongs to the client's request and is not edited."""
@@ -98,13 +98,34 @@ def one_of(allowed: Iterable[Any], *, otherwise: Any = None, why: str) -> Rule:
     return rule
 
 
-def first_stops(count: int) -> Rule:
-    """`stop` as a list of at most `count` strings."""
+def stops(count: int, *, longest: int = 0) -> Rule:
+    """`stop` as a list of at most `count` strings of at most `longest` characters (0: of any length); the gateway sees to the others.
+
+    It then sees to all of them, since only it knows where the first of them stands.
+    """
 
     def rule(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
-        stops = [value] if isinstance(value, str) else value
-        out[field] = stops[:count]
-        return (Change(field, "clamped", str(count), f"at most {count}"),) if len(stops) > count else ()
+        given = [value] if isinstance(value, str) else value
+        sent = [stop for stop in given if not longest or len(stop) <= longest][:count]
+        if sent:
+            out[field] = sent
+        if len(sent) == len(given):
+            return ()
+        most = f"at most {count}" + (f" of at most {longest} characters" if longest else "") if count else "not offered"
+        return (Change(field, "emulated", "cut here", most, StopAt(tuple(given))),)
+
+    return rule
+
+
+def answers(most: int = 1) -> Rule:
+    """`n` of at most `most` answers a call; for more, the gateway makes as many calls of one answer each."""
+
+    def rule(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
+        if value <= most:
+            if most > 1:
+                out[field] = value
+            return ()
+        return (Change(field, "emulated", f"{value} calls", f"at most {most} a call", Copies(value)),)
 
     return rule
 
@@ -129,24 +150,24 @@ def kept_here(out: Json, field: str, value: Any, target: Target) -> tuple[Change
 
 
 LATE = ("tool_choice", "parallel_tool_calls", "response_format")
-"""Fields whose rules look at what others have become: tools and messages."""
+"""Fields whose rules look at what others have become, tools and messages. In this order: a choice may leave no tool to call."""
 
 
 def apply(fields: Fields, others: Rule | None, body: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
     """The outgoing body for `body`, and every change. In the client's order of fields, those of LATE last."""
     out: Json = {}
     changes: tuple[Change, ...] = ()
-    late: list[str] = []
+    late = False
     for field, value in body.items():
         rule = fields.get(field, others)
         if rule is None:
             out[field] = value
         elif field in LATE:
-            late.append(field)
+            late = True
         else:
             changes += rule(out, field, value, target)
-    for field in late:
-        rule = fields.get(field, others)
-        if rule:
-            changes += rule(out, field, body[field], target)
+    if late:
+        for field in LATE:
+            if field in body and (rule := fields.get(field, others)):
+                changes += rule(out, field, body[field], target)
     return out, changes

@@ -2,16 +2,19 @@
 
 from typing import Any
 
-from providers.base import Change, Json, Target, encode
+from providers.base import Change, HoldTo, Json, Target, encode
 from providers.fields import Rule
 from providers.tools import instruct
 
 
-def json_mode(most: str) -> Rule:
-    """`most`: what the vendor's models can do where the catalog does not know it of the model: none, object or schema."""
+def json_mode(most: str, *, up_to: str = "schema") -> Rule:
+    """`most`: what the vendor's models can do where the catalog does not know it of the model: none, object or schema.
+
+    `up_to`: what the surface can say at all.
+    """
 
     def rule(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
-        kind, able = value["type"], target.model.json or most
+        kind, able = value["type"], min(target.model.json or most, up_to, key=LEVELS.index)
         if kind == "text":
             return ()
         if able == "schema" or (able == "object" and kind == "json_object"):
@@ -19,13 +22,30 @@ def json_mode(most: str) -> Rule:
             return ()
         if able == "object":
             out[field] = {"type": "json_object"}
-        instruct(out, _request_for(value))
-        return (Change(field, "emulated", "json_object" if able == "object" else "prompt"),)
+        instruct(out, in_words(value))
+        return (Change(field, "emulated", "json_object" if able == "object" else "prompt", "held to the schema here", hold_to(value)),)
 
     return rule
 
 
-def _request_for(form: Json) -> str:
-    schema = (form.get("json_schema") or {}).get("schema")
-    shape = f" It follows this JSON schema: {encode(schema).decode()}" if schema else ""
+LEVELS = ("none", "object", "schema")
+
+
+def in_words(form: Json) -> str:
+    """What a model is told where nothing else can hold it to `response_format`."""
+    schema = schema_of(form)
+    shape = f" It must be valid against this JSON schema: {encode(schema).decode()}" if schema else ""
     return f"Answer with one JSON object and nothing else: no code fence, no words around it.{shape}"
+
+
+def hold_to(form: Json) -> HoldTo:
+    """The gateway's part: what is not of the form is not passed on."""
+    return HoldTo(encode(schema_of(form) or ANY_OBJECT))
+
+
+def schema_of(form: Json) -> Json | None:
+    """The schema that a `response_format` asks for, if it does."""
+    return (form.get("json_schema") or {}).get("schema")
+
+
+ANY_OBJECT: Json = {"type": "object"}

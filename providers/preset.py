@@ -48,8 +48,12 @@ class OneOf(Word, frozen=True):
     otherwise: Any = None
 
 
-class FirstStops(Word, frozen=True):
-    first_stops: int
+class Stops(Word, frozen=True):
+    stops: int
+
+
+class Answers(Word, frozen=True):
+    answers: int
 
 
 class Functions(Word, frozen=True):
@@ -89,10 +93,10 @@ class Only(Word, frozen=True):
     think_tags: bool = False
 
 
-PLAIN_WORDS = ("native", "served_model", "ask_for_usage", "kept_here")
+PLAIN_WORDS = ("native", "served_model", "ask_for_usage", "kept_here", "one_call")
 WORDS: Mapping[str, type[Word]] = {
     kind.__struct_fields__[0]: kind
-    for kind in (Rename, Drop, DropUnless, Clamp, MostTokens, OneOf, FirstStops, Functions, Choice, JsonMode, Efforts, Dimensions, Only)
+    for kind in (Rename, Drop, DropUnless, Clamp, MostTokens, OneOf, Stops, Answers, Functions, Choice, JsonMode, Efforts, Dimensions, Only)
 }
 Said = Word | str
 """A word with what it is given, or one of PLAIN_WORDS."""

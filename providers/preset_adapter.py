@@ -10,16 +10,17 @@ from providers.embeddings import dimensions
 from providers.faults import Errors, Row, make_fault
 from providers.fields import (
     Rule,
+    answers,
     ask_for_usage,
     clamp,
     drop,
     drop_unless,
-    first_stops,
     kept_here,
     most_tokens,
     one_of,
     rename,
     served_model,
+    stops,
 )
 from providers.json_mode import json_mode
 from providers.messages import (
@@ -37,6 +38,7 @@ from providers.messages import (
 )
 from providers.openai_like import CHAT_BASICS, Chunks, OpenAIChat, OpenAIEmbeddings
 from providers.preset import (
+    Answers,
     Choice,
     Clamp,
     Dimensions,
@@ -44,7 +46,6 @@ from providers.preset import (
     DropUnless,
     Efforts,
     Endpoint,
-    FirstStops,
     Functions,
     JsonMode,
     MostTokens,
@@ -53,12 +54,19 @@ from providers.preset import (
     Preset,
     Rename,
     Said,
+    Stops,
 )
 from providers.think_tags import Untagged, tagged, untag
-from providers.tools import choice, functions
+from providers.tools import choice, functions, one_call
 
 AUTH: Mapping[str, tuple[str, Auth]] = {"bearer": ("api_key", API_KEY)}
-PLAIN: Mapping[str, Rule | None] = {"native": None, "served_model": served_model, "ask_for_usage": ask_for_usage, "kept_here": kept_here}
+PLAIN: Mapping[str, Rule | None] = {
+    "native": None,
+    "served_model": served_model,
+    "ask_for_usage": ask_for_usage,
+    "kept_here": kept_here,
+    "one_call": one_call,
+}
 PARTS: Mapping[str, Callable[[Json], Json | None]] = {"text_part": text_part, "image_without_detail": image_without_detail, "as_is": as_is}
 
 
@@ -110,8 +118,10 @@ def make_rule(said: Said) -> Rule | None:
             return most_tokens(said.most_tokens, low=said.low, high=said.high)
         case OneOf():
             return one_of(said.one_of, otherwise=said.otherwise, why=said.why)
-        case FirstStops():
-            return first_stops(said.first_stops)
+        case Stops():
+            return stops(said.stops)
+        case Answers():
+            return answers(said.answers)
         case Functions():
             return functions(*said.functions, filled=said.filled, kinds=said.kinds)
         case Choice():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from providers.base import Json, Model
-from providers.preset import Choice, Clamp, Efforts, FirstStops, Functions, JsonMode, MostTokens, OneOf, Only
+from providers.preset import Answers, Choice, Clamp, Efforts, Functions, JsonMode, MostTokens, OneOf, Only, Stops
 
 
 def is_number(value: Any) -> bool:
@@ -50,10 +50,10 @@ def check_field(field: str, value: Any, said: Any, model: Model) -> str:
             return "" if is_count(value) and said.low <= value <= most else "is not within the model's limits"
         case OneOf():
             return "" if value in said.one_of else "is not one of the values there are"
-        case FirstStops():
-            return (
-                "" if is_stop(value) and isinstance(value, list) and len(value) <= said.first_stops else "too many, or no list of strings"
-            )
+        case Stops():
+            return "" if is_stop(value) and isinstance(value, list) and len(value) <= said.stops else "too many, or no list of strings"
+        case Answers():
+            return "" if is_count(value) and 1 <= value <= said.answers else "is more than the answers there are"
         case Functions():
             return check_tools(value, said)
         case Choice():

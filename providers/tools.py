@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from providers.base import Change, Json, Target
+from providers.base import Change, Json, OneCall, Target
 from providers.fields import Rule
 from providers.messages import text_of
 
@@ -72,6 +72,14 @@ def choice(*native: str, named: bool = False, as_object: bool = False) -> Rule:
         return (Change(field, "emulated", "auto", "the model is told to call the tool"),)
 
     return rule
+
+
+def one_call(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
+    """`parallel_tool_calls`, where the model decides: it is told to make one call at a time, and only the first is passed on."""
+    if value or not out.get("tools"):
+        return ()
+    instruct(out, "Call one function at a time, never several at once.")
+    return (Change(field, "emulated", "first call kept", "the model decides", OneCall()),)
 
 
 def wanted(value: Any) -> tuple[set[str] | None, str]:

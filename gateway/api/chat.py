@@ -3,13 +3,15 @@
 import asyncio
 import time
 
+from gateway import usage
 from gateway.api import legacy_functions, validate
 from gateway.api.auth import authenticate
-from gateway.api.chat_out import ChatStream, complete
+from gateway.api.chat_out import ChatStream, complete, usage_of
 from gateway.api.serving import Serving, plan_for
 from gateway.api.wire import Exchange, Left, event, refusal_of
 from gateway.deadline import Deadline
-from gateway.routing.attempt import SHAPELESS, Attempts, Begun
+from gateway.routing.attempt import Attempts
+from gateway.routing.begun import SHAPELESS, Begun
 from gateway.routing.plan import Plan, facts_of
 from gateway.snapshot import Hop
 from providers.base import Fault, Json, encode
@@ -66,7 +68,9 @@ async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json,
         whole = await attempts.plain(plan, lambda hop: [body], lambda hop, answers: _whole(exchange, hop, answers[0], functions=functions))
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
-    exchange.usage = whole.get("usage")
+    if not whole.get("usage"):
+        whole["usage"] = usage_of(await usage.estimated(body, usage.texts_of(whole), _tokenizer(exchange)))
+    exchange.usage = whole["usage"]
     exchange.finish = whole["choices"][0].get("finish_reason") or ""
     await exchange.answer(200, encode(whole))
 
@@ -88,13 +92,20 @@ async def _stream(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json
     out = ChatStream(model=model, request_id=exchange.request_id, now=time.time, include_usage=wanted, functions=functions)
     try:
         await exchange.begin()
-        await _words(exchange, begun, out, deadline)
+        await _words(exchange, begun, out, body, deadline)
     finally:
         begun.close()
+        if out.usage is None:  # cut off, by whomever: what was said has been used
+            out.usage = await usage.estimated(body, out.said, _tokenizer(exchange))
         exchange.usage, exchange.finish = out.usage, out.finish
 
 
-async def _words(exchange: Exchange, begun: Begun, out: ChatStream, deadline: Deadline) -> None:
+def _tokenizer(exchange: Exchange) -> str:
+    hop = exchange.trail.hop
+    return hop.target.model.tokenizer if hop else ""
+
+
+async def _words(exchange: Exchange, begun: Begun, out: ChatStream, body: Json, deadline: Deadline) -> None:
     """The answer from its first words to its end; a failure is told in an event, and then there is neither a finish nor a [DONE]."""
     try:
         await _hand_over(exchange, out.feed(begun.first), deadline)
@@ -102,6 +113,9 @@ async def _words(exchange: Exchange, begun: Begun, out: ChatStream, deadline: De
             if chunks and (events := out.feed(chunks)):
                 await _hand_over(exchange, events, deadline)
         last = out.feed(begun.rest())
+        if out.usage is None:
+            deadline.stage("total", deadline.left())
+            out.usage = await usage.estimated(body, out.said, _tokenizer(exchange))
     except (Fault, *SHAPELESS) as exc:
         if not exchange.left:
             fault = exc if isinstance(exc, Fault) else Fault("broken", "the provider's answer is of no known form")

@@ -103,6 +103,7 @@ class ChatStream:
         "_started",
         "finish",
         "include_usage",
+        "said",
         "usage",
     )
 
@@ -113,6 +114,8 @@ class ChatStream:
         self.include_usage = include_usage
         self._functions = functions
         self.usage: Json | None = None
+        self.said: list[str] = []
+        """Everything that was said, for who has to count it."""
         self.finish = ""
         self._head: Json = {}
         self._calls: set[tuple[int, int]] = set()
@@ -165,8 +168,10 @@ class ChatStream:
             self._unusual(index, choice, delta, extra, out)
         else:
             if reasoning := delta.get("reasoning_content"):
+                self.said.append(reasoning)
                 out.append(self._event(index, {"reasoning_content": reasoning}))
             if content := delta.get("content"):
+                self.said.append(content)
                 out.append(self._start[index] + encode(content) + self._end)
         if delta.get("refusal"):
             out.append(self._event(index, {"refusal": delta["refusal"]}))
@@ -184,6 +189,7 @@ class ChatStream:
         skipped = ("role", "tool_calls", "function_call", "refusal")
         words = {name: value for name, value in delta.items() if name not in skipped and value not in (None, "")}
         more = {name: value for name, value in choice.items() if name not in CHOICE and value is not None}
+        self.said += [text for name in ("reasoning_content", "content") if isinstance(text := words.get(name), str)]
         if words or more or extra or choice.get("logprobs"):
             out.append(self._event(index, words, logprobs=choice.get("logprobs"), extra=extra, more=more))
 
@@ -197,6 +203,7 @@ class ChatStream:
             out.append(self._event(index, {"tool_calls": [first]}))
         if arguments := function.get("arguments"):
             text = arguments if isinstance(arguments, str) else encode(arguments).decode()
+            self.said.append(text)
             out.append(self._event(index, {"tool_calls": [{"index": number, "function": {"arguments": text}}]}))
 
     def _event(

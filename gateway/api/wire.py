@@ -11,7 +11,7 @@ from urllib.parse import quote
 from msgspec import DecodeError, Struct, ValidationError
 
 from gateway.deadline import Ticker
-from gateway.routing.attempt import Trail
+from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS
 from providers.base import Fault, Json, decode, encode
 

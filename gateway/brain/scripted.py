@@ -2,7 +2,7 @@
 
 - Where tools are offered and the last word is the user's, it calls them: the forced one; else those the user names; else the one whose name
   and description share most words with the question. Several values for one argument ("Paris and Tokyo") make parallel calls.
-- A JSON schema is filled, with numbers and names from the question where they fit.
+- A JSON schema is filled, with numbers and names from the question where they fit; also one that a system message asks for in words.
 - "Say …" and "Repeat …" are obeyed, "Count to N" counts; anything else is quoted back. After tool results, these are quoted.
 - `stop`, the token limit and several answers (`index`) are honoured.
 """
@@ -70,10 +70,9 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def speak(ask: Ask) -> str:
-    if ask.schema is not None:
-        return json.dumps(
-            fill(ask.schema or {"type": "object", "properties": {"answer": {"type": "string"}}}, question(ask)), ensure_ascii=False
-        )
+    form = form_of(ask)
+    if form is not None:
+        return json.dumps(fill(form or ANY_OBJECT, question(ask)), ensure_ascii=False)
     results = trailing_results(ask.messages)
     if results:
         return f"The tools say: {'; '.join(results)}."
@@ -88,6 +87,21 @@ def speak(ask: Ask) -> str:
     seen = f" I see {images} image{'s' if images > 1 else ''}." if images else ""
     which = f" (answer {ask.index + 1})" if ask.index else ""
     return f"You asked: {asked}{seen} 这是模拟的回答, naïve but honest 🙂.{which}"
+
+
+ANY_OBJECT: Json = {"type": "object", "properties": {"answer": {"type": "string"}}}
+
+
+def form_of(ask: Ask) -> Json | None:
+    """The JSON schema of what is to be said: the request's own, or what a system message says of it; {} for any object, None for words."""
+    if ask.schema:
+        return ask.schema
+    for message in ask.messages:
+        if message.role == "system" and re.search(r"\bone JSON object\b", message.text):
+            shape = re.search(r"JSON schema:\s*(?=\{)", message.text)
+            told: Json = json.JSONDecoder().raw_decode(message.text, shape.end())[0] if shape else {}
+            return told
+    return ask.schema
 
 
 def trailing_results(messages: tuple[Message, ...]) -> list[str]:

@@ -29,4 +29,5 @@ VERDICTS: dict[Kind, Verdict] = {
     "unreachable": Verdict(True, True, 502, "api_error", "upstream_unreachable"),
     "timeout": Verdict(False, True, 504, "api_error", "timeout"),
     "broken": Verdict(True, True, 502, "api_error", "upstream_broken"),
+    "unfit": Verdict(False, True, 502, "api_error", "schema_not_followed"),
 }

@@ -6,8 +6,10 @@ Facts from the vendor's API reference, dashscope 2.0.2 and @ai-sdk/alibaba 2.0.5
 import re
 from typing import Any
 
-from providers.base import Change, Json, Target, encode
+from providers.base import Change, Json, Target
 from providers.fields import Fields, all_dropped, all_native, apply, clamp, drop, drop_unless, kept_here, most_tokens, served_model
+from providers.fields import answers as several
+from providers.json_mode import hold_to, in_words
 from providers.messages import as_is, flat_text, messages, no_null_content, only, parts, role, text_of
 from providers.tools import choice, functions, instruct
 
@@ -183,10 +185,8 @@ def answers(out: Json, body: Json, target: Target) -> Changes:
     wanted = body.get("n", 1)
     if wanted == 1:
         return ()
-    if out.get("tools") or thinks(out, target) or not SEVERAL.match(target.model.id):
-        return (Change("n", "dropped", why="one answer a call"),)
-    out["n"] = min(max(wanted, 1), 4)
-    return () if out["n"] == wanted else (Change("n", "clamped", str(out["n"])),)
+    most = 1 if out.get("tools") or thinks(out, target) or not SEVERAL.match(target.model.id) else 4
+    return several(most)(out, "n", wanted, target)
 
 
 def json_mode(out: Json, body: Json, target: Target) -> Changes:
@@ -204,10 +204,9 @@ def json_mode(out: Json, body: Json, target: Target) -> Changes:
         out["response_format"] = {"type": "json_object"}
         if kind == "json_object" and any("json" in text_of(message).lower() for message in out["messages"]):
             return ()
-    schema = form.get("json_schema", {}).get("schema")
-    shape = f", which follows this JSON schema: {encode(schema).decode()}" if schema else "."
-    instruct(out, f"Answer with one JSON object and nothing else{shape}")
-    return (Change("response_format", "emulated", "prompt" if able == "none" else "json_object"),)
+    instruct(out, in_words(form))
+    how = "prompt" if able == "none" else "json_object"
+    return (Change("response_format", "emulated", how, "held to the schema here", hold_to(form)),)
 
 
 def old_thoughts(out: Json, body: Json, target: Target) -> Changes:

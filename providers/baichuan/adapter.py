@@ -9,12 +9,12 @@ from providers.auth import API_KEY
 from providers.baichuan.errors import ERRORS, fault_of
 from providers.base import Adapter, Change, Fault, Json, Stream, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
-from providers.fields import Fields, all_dropped, all_native, clamp, drop, drop_unless, most_tokens
+from providers.fields import Fields, all_dropped, all_native, answers, clamp, drop, drop_unless, most_tokens, stops
 from providers.json_mode import json_mode
 from providers.messages import flat_text, merge_systems, messages, no_blanks, no_null_content, only, parts, role, text_part, user_speaks
 from providers.openai_like import CHAT_BASICS, Chunks, OpenAIChat, OpenAIEmbeddings
 from providers.think_tags import Untagged, untag
-from providers.tools import choice, functions
+from providers.tools import choice, functions, one_call
 
 SEARCH: Json = {"type": "web_search", "web_search": {"enable": True, "search_mode": "performance_first"}}
 
@@ -80,12 +80,13 @@ CHAT_FIELDS: Fields = {
     "max_completion_tokens": most_tokens("max_tokens"),
     "tools": tools,
     "tool_choice": choice("auto", "none"),
-    "parallel_tool_calls": drop_unless(True, "the model decides"),
+    "parallel_tool_calls": one_call,
     "response_format": json_mode("none"),
     "reasoning_effort": reasoning_effort,
     "web_search_options": search,
     "metadata": metadata,
-    "n": drop_unless(1, "one answer a call"),
+    "n": answers(),
+    "stop": stops(0),
     "frequency_penalty": drop_unless(0, "not offered"),
     "presence_penalty": drop_unless(0, "not offered"),
     "logprobs": drop_unless(False, "not offered"),
@@ -94,7 +95,7 @@ CHAT_FIELDS: Fields = {
     "modalities": drop_unless(["text"], "only text is offered"),
     **all_native("with_search_enhance", "knowledge_base"),
     **all_dropped(
-        "not offered", "stop", "seed", "user", "top_logprobs", "service_tier", "prediction", "audio", "prompt_cache_key",
+        "not offered", "seed", "user", "top_logprobs", "service_tier", "prediction", "audio", "prompt_cache_key",
         "safety_identifier", "verbosity",
     ),
 }  # fmt: skip

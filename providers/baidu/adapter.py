@@ -10,10 +10,23 @@ from providers.baidu.embeddings import BaiduEmbeddings
 from providers.baidu.errors import ERRORS
 from providers.baidu.iam import iam_token
 from providers.baidu.legacy import LEGACY
-from providers.baidu.rules import BLANK, ernie_or, json_form, merge_turns, penalty_score, short_stops
+from providers.baidu.rules import BLANK, ernie_or, merge_turns, penalty_score, short_stops
 from providers.base import Adapter, Auth, Change, Json, Stream, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
-from providers.fields import Fields, all_dropped, all_native, ask_for_usage, clamp, drop, drop_unless, kept_here, most_tokens, native
+from providers.fields import (
+    Fields,
+    all_dropped,
+    all_native,
+    answers,
+    ask_for_usage,
+    clamp,
+    drop,
+    drop_unless,
+    kept_here,
+    most_tokens,
+    native,
+)
+from providers.json_mode import json_mode
 from providers.messages import (
     as_is,
     flat_text,
@@ -89,10 +102,10 @@ CHAT_FIELDS: Fields = {
     "tools": functions("name", "description", "parameters"),
     "tool_choice": choice("auto", "none", "required", named=True),
     "parallel_tool_calls": native,
-    "response_format": json_form(untold=True, schemas=True),
+    "response_format": json_mode("object"),
     "reasoning_effort": reasoning_effort,
     "web_search_options": web_search,
-    "n": drop_unless(1, "one answer a call"),
+    "n": answers(),
     "logprobs": drop_unless(False, "not offered"),
     "store": drop_unless(False, "not offered"),
     "service_tier": drop_unless("auto", "not offered"),

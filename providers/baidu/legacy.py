@@ -11,12 +11,13 @@ from msgspec import Struct
 
 from providers.baidu.embeddings import BaiduEmbeddings
 from providers.baidu.errors import LEGACY_ERRORS
-from providers.baidu.rules import BLANK, json_form, merge_turns, penalty_score, short_stops
+from providers.baidu.rules import BLANK, merge_turns, penalty_score, short_stops
 from providers.baidu.turns import turns
 from providers.base import Adapter, Auth, Change, Credential, Exchange, Fault, Json, Outgoing, Stream, Target, encode
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.faults import make_fault, said
-from providers.fields import Fields, all_dropped, all_native, apply, clamp, drop_unless, kept_here, most_tokens, native, rename
+from providers.fields import Fields, all_dropped, all_native, answers, apply, clamp, drop_unless, kept_here, most_tokens, native, rename
+from providers.json_mode import json_mode
 from providers.messages import flat_text, messages, no_blanks, no_null_content, only, parts, role, text_part
 from providers.openai_like import UNKNOWN, read_json
 from providers.sse import EventReader, EventTooLong
@@ -83,8 +84,8 @@ CHAT_FIELDS: Fields = {
     "tools": functions("name", "description", "parameters", filled=True),
     "tool_choice": tool_choice,
     "parallel_tool_calls": drop_unless(False, "one call a turn"),
-    "response_format": json_form(untold=False, schemas=False),
-    "n": drop_unless(1, "one answer a call"),
+    "response_format": json_mode("none", up_to="object"),
+    "n": answers(),
     "logprobs": drop_unless(False, "not offered"),
     "store": drop_unless(False, "not offered"),
     "service_tier": drop_unless("auto", "not offered"),

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from providers.base import Change, Json, Model, Target, encode
-from providers.fields import Rule
-from providers.tools import instruct
+from providers.base import Change, Json, Model, Target
+from providers.fields import Rule, stops
 
 Changes = tuple[Change, ...]
 
 BLANK = "/"
 """Stands for an empty text, which is refused; the SDK's own choice."""
-STOPS, LONGEST_STOP = 4, 20
 
 
 def is_ernie(model: Model) -> bool:
@@ -27,15 +25,7 @@ def ernie_or(ernie: Rule, others: Rule) -> Rule:
     return rule
 
 
-def short_stops(out: Json, field: str, value: Any, target: Target) -> Changes:
-    given = [value] if isinstance(value, str) else value
-    kept = [stop for stop in given if len(stop) <= LONGEST_STOP][:STOPS]
-    if kept:
-        out[field] = kept
-    if kept == given:
-        return ()
-    why = f"at most {STOPS} of at most {LONGEST_STOP} characters"
-    return (Change(field, "clamped", str(len(kept)), why),)
+short_stops = stops(4, longest=20)
 
 
 def penalty_score(out: Json, field: str, value: Any, target: Target) -> Changes:
@@ -48,37 +38,6 @@ def penalty_score(out: Json, field: str, value: Any, target: Target) -> Changes:
         out["penalty_score"] = max(score, out.get("penalty_score", 1))
         return (Change(field, "emulated", f"penalty_score:{score:g}"),)
     return (Change(field, "dropped", why="words can only be made rarer"),) if value < 0 else ()
-
-
-def json_form(*, untold: bool, schemas: bool) -> Rule:
-    """`response_format` as far as the model has it; the rest is said in words.
-
-    `untold`: JSON is asked for also where the catalog does not know whether the model has it; `schemas`: the surface has JSON schemas.
-    """
-
-    def rule(out: Json, field: str, value: Any, target: Target) -> Changes:
-        kind, able = value["type"], target.model.json
-        if kind == "text":
-            return ()
-        if kind == "json_schema" and schemas and able == "schema":
-            out[field] = value
-            return ()
-        asked = able in ("object", "schema") or (not able and untold)
-        if asked:
-            out[field] = {"type": "json_object"}
-            if kind == "json_object":
-                return ()
-        instruct(out, in_words(value))
-        return (Change(field, "emulated", "json_object" if asked else "prompt", "the model is told the form"),)
-
-    return rule
-
-
-def in_words(form: Json) -> str:
-    text = "Answer with one JSON object and nothing else."
-    if schema := form.get("json_schema", {}).get("schema"):
-        text += f" It must be valid against this JSON schema: {encode(schema).decode()}"
-    return text
 
 
 # ---- rules for the whole of `messages`: they look at what the ones before have made of it, out[field] ----

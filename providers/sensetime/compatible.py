@@ -6,13 +6,13 @@ The vendor documents little of it; the facts are what LobeHub chat 1.143.3 sends
 from typing import Any
 
 from providers.base import Change, Json, Target
-from providers.fields import Fields, all_dropped, all_native, ask_for_usage, drop_unless, most_tokens
+from providers.fields import Fields, all_dropped, all_native, answers, ask_for_usage, drop_unless, most_tokens, stops
 from providers.json_mode import json_mode
 from providers.openai_like import CHAT_BASICS
 from providers.sensetime.answers import FINISH, SenseNovaChat
 from providers.sensetime.errors import ERRORS
 from providers.sensetime.rules import MESSAGES, thinking, within
-from providers.tools import choice, functions
+from providers.tools import choice, functions, one_call
 
 
 def above_zero(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
@@ -34,17 +34,18 @@ CHAT_FIELDS: Fields = {
     "presence_penalty": drop_unless(0, "not offered"),
     "tools": functions("name", "description", "parameters", filled=True),
     "tool_choice": choice("auto"),
-    "parallel_tool_calls": drop_unless(True, "the model decides"),
+    "parallel_tool_calls": one_call,
     "response_format": json_mode("none"),
     "reasoning_effort": thinking,
-    "n": drop_unless(1, "one answer a call"),
+    "n": answers(),
+    "stop": stops(0),
     "logprobs": drop_unless(False, "not offered"),
     "logit_bias": drop_unless({}, "not offered"),
     "store": drop_unless(False, "not offered"),
     "modalities": drop_unless(["text"], "only text is offered"),
     **all_native("max_new_tokens", "thinking"),
     **all_dropped(
-        "not offered", "stop", "seed", "user", "top_logprobs", "metadata", "service_tier", "prediction", "audio", "web_search_options",
+        "not offered", "seed", "user", "top_logprobs", "metadata", "service_tier", "prediction", "audio", "web_search_options",
         "prompt_cache_key", "safety_identifier", "verbosity",
     ),
 }  # fmt: skip

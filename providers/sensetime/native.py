@@ -9,13 +9,13 @@ from typing import Any
 from providers.base import Change, Fault, Json, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.embeddings import reply
-from providers.fields import Fields, all_dropped, all_native, clamp, drop_unless, most_tokens
+from providers.fields import Fields, all_dropped, all_native, answers, drop_unless, most_tokens, stops
 from providers.json_mode import json_mode
 from providers.openai_like import CHAT_BASICS, OpenAIEmbeddings, read_json
 from providers.sensetime.answers import FINISH, SenseNovaChat
 from providers.sensetime.errors import ERRORS, fault_of
 from providers.sensetime.rules import MESSAGES, thinking, within
-from providers.tools import choice, functions
+from providers.tools import choice, functions, one_call
 
 SEARCH = {"search_enable": True, "result_enable": True}
 
@@ -39,12 +39,13 @@ CHAT_FIELDS: Fields = {
     "messages": MESSAGES,
     "max_tokens": most_tokens("max_new_tokens"),
     "max_completion_tokens": most_tokens("max_new_tokens"),
-    "n": clamp(1, 4),
+    "n": answers(4),
+    "stop": stops(0),
     "temperature": within(0.01, 2.0),
     "top_p": within(0.000001, 0.999999),  # both ends are excluded
     "tools": functions("name", "description", "parameters", filled=True),
     "tool_choice": choice("auto", "none", named=True, as_object=True),
-    "parallel_tool_calls": drop_unless(True, "the model decides"),
+    "parallel_tool_calls": one_call,
     "response_format": json_mode("none"),
     "reasoning_effort": thinking,
     "web_search_options": web_search,
@@ -57,7 +58,7 @@ CHAT_FIELDS: Fields = {
     "modalities": drop_unless(["text"], "only text is offered"),
     **all_native("user", "max_new_tokens", "repetition_penalty", "thinking", "know_ids", "knowledge_config"),
     **all_dropped(
-        "not offered", "stop", "seed", "top_logprobs", "metadata", "service_tier", "prediction", "audio", "prompt_cache_key",
+        "not offered", "seed", "top_logprobs", "metadata", "service_tier", "prediction", "audio", "prompt_cache_key",
         "safety_identifier", "verbosity",
     ),
 }  # fmt: skip

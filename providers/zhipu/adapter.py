@@ -6,11 +6,11 @@ from typing import Any
 from providers.auth import API_KEY, jwt_hs256
 from providers.base import Adapter, Auth, Change, Credential, Exchange, Fault, Json, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
-from providers.fields import Fields, all_dropped, all_native, clamp, drop_unless, first_stops, most_tokens
+from providers.fields import Fields, all_dropped, all_native, answers, clamp, most_tokens, stops
 from providers.json_mode import json_mode
 from providers.messages import as_is, flat_text, image_without_detail, messages, no_null_content, only, parts, role, text_part, user_speaks
 from providers.openai_like import CHAT_BASICS, OpenAIChat, OpenAIEmbeddings
-from providers.tools import choice, functions
+from providers.tools import choice, functions, one_call
 from providers.zhipu.errors import ERRORS
 
 TOKEN_LIFE = 210.0
@@ -67,14 +67,14 @@ CHAT_FIELDS: Fields = {
     "top_p": clamp(0.01, 1.0),
     "max_tokens": most_tokens("max_tokens"),
     "max_completion_tokens": most_tokens("max_tokens"),
-    "stop": first_stops(1),
+    "stop": stops(1),
     "tools": functions("name", "description", "parameters", filled=True, kinds=("function", "web_search", "retrieval", "mcp")),
     "tool_choice": choice("auto"),
-    "parallel_tool_calls": drop_unless(True, "the model decides"),
+    "parallel_tool_calls": one_call,
     "response_format": json_mode("object"),
     "reasoning_effort": reasoning_effort,
     "user": user_id,
-    "n": drop_unless(1, "one answer a call"),
+    "n": answers(),
     **all_native(
         "seed", "thinking", "do_sample", "tool_stream", "request_id", "user_id", "sensitive_word_check", "meta", "watermark_enabled"
     ),

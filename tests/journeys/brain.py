@@ -26,8 +26,8 @@ def ask_of(account: Account, body: Json) -> Ask:
         () if choice == "none" else tools,
         choice=named or choice,
         parallel=account.parallel and bool(body.get("parallel_tool_calls", True)),
-        schema=_schema(account, body.get("response_format", {"type": "text"})),
-        stop=((stop,) if isinstance(stop, str) else tuple(stop)) if account.stops else (),
+        schema=_schema(body.get("response_format", {"type": "text"})),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
         most=body.get("max_completion_tokens", body.get("max_tokens")),
         think=body.get("reasoning_effort", "none") != "none",
     )
@@ -46,10 +46,10 @@ def _message(message: Json) -> Message:
     )
 
 
-def _schema(account: Account, form: Json) -> Json | None:
-    if form["type"] == "text" or account.json == "none":
+def _schema(form: Json) -> Json | None:
+    if form["type"] == "text":
         return None
-    schema: Json = form["json_schema"]["schema"] if form["type"] == "json_schema" and account.json == "schema" else {}
+    schema: Json = form["json_schema"]["schema"] if form["type"] == "json_schema" else {}
     return schema
 
 

@@ -69,7 +69,7 @@ def test_one_text(account: Account, client: OpenAI) -> None:
 
 
 def test_tokens_are_what_they_were_made_from(account: Account, client: OpenAI) -> None:
-    lists = tokens.cl100k().encode_batch(TEXTS)
+    lists = tokens.encoding("cl100k").encode_batch(TEXTS)
 
     several = client.embeddings.create(model=MODEL, input=lists)
     one = client.embeddings.create(model=MODEL, input=lists[1], encoding_format="float")

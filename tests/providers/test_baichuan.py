@@ -169,10 +169,10 @@ def test_every_openai_field_is_sent_as_baichuan_takes_it_or_reported() -> None:
     out, fates = sent(body)
 
     assert fates == {
-        "temperature": "clamped", "top_p": "clamped", "n": "dropped", "seed": "dropped", "stop": "dropped", "logprobs": "dropped",
+        "temperature": "clamped", "top_p": "clamped", "n": "emulated", "seed": "dropped", "stop": "emulated", "logprobs": "dropped",
         "top_logprobs": "dropped", "logit_bias": "dropped", "user": "dropped", "store": "dropped", "max_completion_tokens": "clamped",
         "presence_penalty": "dropped", "frequency_penalty": "dropped", "tools[].function.strict": "dropped", "tool_choice": "emulated",
-        "parallel_tool_calls": "dropped", "reasoning_effort": "dropped", "metadata": "dropped", "service_tier": "dropped",
+        "parallel_tool_calls": "emulated", "reasoning_effort": "dropped", "metadata": "dropped", "service_tier": "dropped",
         "prediction": "dropped", "modalities": "dropped", "audio": "dropped", "web_search_options": "emulated",
         "prompt_cache_key": "dropped", "safety_identifier": "dropped", "verbosity": "dropped", "top_k": "clamped", "new": "dropped",
     }  # fmt: skip

@@ -226,7 +226,7 @@ def test_every_openai_field_is_sent_as_ernie_takes_it_or_reported() -> None:
         "parallel_tool_calls": False, "stream": True, "stream_options": {"include_usage": True},
     }  # fmt: skip
     assert fates(two) == {
-        "temperature": "clamped", "n": "dropped", "stop": "clamped", "logprobs": "dropped", "top_logprobs": "dropped",
+        "temperature": "clamped", "n": "emulated", "stop": "emulated", "logprobs": "dropped", "top_logprobs": "dropped",
         "logit_bias": "dropped", "store": "dropped", "metadata": "dropped", "service_tier": "dropped", "prediction": "dropped",
         "modalities": "dropped", "audio": "dropped", "verbosity": "dropped", "prompt_cache_key": "dropped",
         "safety_identifier": "dropped", "web_search_options": "emulated", "max_tokens": "clamped", "max_completion_tokens": "clamped",

@@ -277,7 +277,7 @@ def test_every_openai_field_is_sent_as_the_older_api_takes_it_or_reported() -> N
         "tool_choice": {"type": "function", "function": {"name": "get_weather"}},
     }  # fmt: skip
     assert fates(two) == {
-        "messages[].name": "dropped", "messages[].content[].image_url": "dropped", "temperature": "clamped", "n": "dropped",
+        "messages[].name": "dropped", "messages[].content[].image_url": "dropped", "temperature": "clamped", "n": "emulated",
         "seed": "dropped", "logprobs": "dropped", "top_logprobs": "dropped", "logit_bias": "dropped", "user": "renamed", "store": "dropped",
         "metadata": "dropped", "service_tier": "dropped", "prediction": "dropped", "audio": "dropped", "verbosity": "dropped",
         "prompt_cache_key": "dropped", "safety_identifier": "dropped", "web_search_options": "dropped", "max_tokens": "clamped",

@@ -181,12 +181,12 @@ NEVER = dict.fromkeys(
 
 @pytest.mark.parametrize(("surface", "model", "fates"), [
     ("native", V6, {
-        "temperature": "clamped", "top_p": "clamped", "n": "clamped", "seed": "dropped", "stop": "dropped", "presence_penalty": "dropped",
-        "frequency_penalty": "dropped", "max_completion_tokens": "clamped", "tool_choice": "emulated", "parallel_tool_calls": "dropped",
+        "temperature": "clamped", "top_p": "clamped", "n": "emulated", "seed": "dropped", "stop": "emulated", "presence_penalty": "dropped",
+        "frequency_penalty": "dropped", "max_completion_tokens": "clamped", "tool_choice": "emulated", "parallel_tool_calls": "emulated",
         "reasoning_effort": "emulated", "web_search_options": "emulated"}),
     ("compatible", V6, {
-        "temperature": "clamped", "top_p": "clamped", "n": "dropped", "seed": "dropped", "stop": "dropped", "presence_penalty": "dropped",
-        "frequency_penalty": "dropped", "max_completion_tokens": "clamped", "tool_choice": "emulated", "parallel_tool_calls": "dropped",
+        "temperature": "clamped", "top_p": "clamped", "n": "emulated", "seed": "dropped", "stop": "emulated", "presence_penalty": "dropped",
+        "frequency_penalty": "dropped", "max_completion_tokens": "clamped", "tool_choice": "emulated", "parallel_tool_calls": "emulated",
         "reasoning_effort": "emulated", "web_search_options": "dropped", "user": "dropped"}),
     ("token_plan", FLASH, {
         "max_completion_tokens": "clamped", "response_format": "emulated", "web_search_options": "dropped", "user": "dropped"}),

@@ -131,9 +131,9 @@ def test_every_openai_field_is_sent_as_zhipu_takes_it_or_reported() -> None:
 
     told = {change.field: change.fate for change in two.sent[0].changes}
     assert told == {
-        "temperature": "clamped", "top_p": "clamped", "n": "dropped", "stop": "clamped", "logprobs": "dropped", "logit_bias": "dropped",
+        "temperature": "clamped", "top_p": "clamped", "n": "emulated", "stop": "emulated", "logprobs": "dropped", "logit_bias": "dropped",
         "user": "renamed", "store": "dropped", "max_completion_tokens": "clamped", "presence_penalty": "dropped",
-        "tools[].function.strict": "dropped", "tool_choice": "emulated", "parallel_tool_calls": "dropped", "something_new": "dropped",
+        "tools[].function.strict": "dropped", "tool_choice": "emulated", "parallel_tool_calls": "emulated", "something_new": "dropped",
     }  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from gateway.api.serving import Serving
 from gateway.api.wire import scrub
 from gateway.deadline import Deadline, Ticker
-from gateway.routing.attempt import Attempts, Trail
+from gateway.routing.attempt import Attempts
 from gateway.routing.plan import Plan
+from gateway.routing.trail import Trail
 from gateway.settings import Retry
 from gateway.snapshot import Account, Hop, Route, Snapshot, serves
 from providers.base import Fault, Json

@@ -8,9 +8,11 @@ from itertools import pairwise
 import pytest
 
 from gateway.deadline import Deadline, Ticker
-from gateway.routing.attempt import Attempts, Trail, says_something
+from gateway.routing.attempt import Attempts
+from gateway.routing.begun import says_something
 from gateway.routing.health import Health
 from gateway.routing.plan import Plan
+from gateway.routing.trail import Trail
 from gateway.settings import Retry, Timeouts
 from gateway.snapshot import Account, Hop, Route, digest
 from providers.base import Fault, Json, Outgoing

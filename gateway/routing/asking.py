@@ -1,0 +1,162 @@
+"""One hop asked once: the request translated, sent, and answered, with what the gateway itself has to do about it."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from gateway.deadline import Deadline
+from gateway.emulation import schema
+from gateway.emulation.duties import Duties, duties_of
+from gateway.emulation.stops import Restrained, restrain
+from gateway.emulation.whole import added, merged
+from gateway.routing.begun import SHAPELESS, Begun, Running, Together, Told, begin
+from gateway.routing.trail import Trail
+from gateway.snapshot import Hop
+from gateway.upstream import Reply, Upstream
+from providers.base import Fault, Json, Outgoing, Stream
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+CHANGED = ("dropped", "clamped", "emulated")
+"""Fates that `fidelity: strict` refuses."""
+OK = 200
+LARGEST_ERROR = 1 << 20
+
+
+class Asking:
+    """How hops are asked for one request: under one deadline, noting what became of its fields."""
+
+    def __init__(self, upstream: Upstream, deadline: Deadline, trail: Trail, *, strict: bool) -> None:
+        self._upstream = upstream
+        self._deadline = deadline
+        self._trail = trail
+        self._strict = strict
+
+    async def answer(self, hop: Hop, body: Json) -> Json:
+        """The whole answer. Raises Fault."""
+        outgoing = self._request(hop, body)
+        duties = duties_of(outgoing.changes)
+        return await (self._sent(hop, outgoing) if duties is None else self._dutiful(hop, body, outgoing, duties))
+
+    async def stream(self, hop: Hop, body: Json) -> Begun:
+        """The beginning of a streamed answer that has said something. The caller closes it. Raises Fault."""
+        outgoing = self._request(hop, body)
+        duties = duties_of(outgoing.changes)
+        if duties is None:
+            return await self._begin(hop, outgoing, None)
+        if duties.whole:
+            plain = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
+            return Told(await self._dutiful(hop, plain, self._request(hop, plain, of=body), duties))
+        if duties.copies == 1:
+            return await self._begin(hop, outgoing, Restrained(hop.translator.stream(), duties, body.get("n") or 1))
+        calls = (self._begin(hop, outgoing, Restrained(hop.translator.stream(), duties, 1)) for _ in range(duties.copies))
+        return Together(await together(calls), self._deadline)
+
+    # ---- what the gateway does ----
+
+    async def _dutiful(self, hop: Hop, body: Json, outgoing: Outgoing, duties: Duties) -> Json:
+        answers = await together(self._sent(hop, outgoing) for _ in range(duties.copies))
+        try:
+            whole = merged(answers) if len(answers) > 1 else answers[0]
+            if duties.schema:
+                whole = await self._of_form(hop, body, whole, duties.schema)
+            return restrain(whole, duties)
+        except SHAPELESS as exc:
+            raise Fault("broken", "the provider's answer is of no known form") from exc
+
+    async def _of_form(self, hop: Hop, body: Json, answer: Json, wanted: bytes) -> Json:
+        """An answer whose words follow the schema: a choice that does not is asked for once more. Raises Fault if that does not help."""
+        form = await asyncio.to_thread(schema.Form, wanted)
+        choices: list[Json] = []
+        usages = [answer.get("usage")]
+        for choice in answer["choices"]:
+            good, text, problem = await _checked(form, choice)
+            if problem:
+                log.info("%s gave no answer of the form asked for: %s", hop.name, problem)
+                better = await self._sent(hop, self._request(hop, schema.again(body, text, problem)))
+                usages.append(better.get("usage"))
+                good, _, problem = await _checked(form, better["choices"][0])
+                if problem:
+                    raise Fault("unfit", f"the model's answer does not follow the schema, also when asked again: {problem}")
+            choices.append({**good, "index": choice.get("index", len(choices))})
+        return {**answer, "choices": choices, "usage": added(usages)}
+
+    # ---- request, send, answer ----
+
+    def _request(self, hop: Hop, body: Json, of: Json | None = None) -> Outgoing:
+        """`of`: what the client asked, where `body` is not it."""
+        asked = body if of is None else of
+        try:
+            outgoing = hop.translator.request({**hop.defaults, **body} if hop.defaults else body, hop.target)
+        except RecursionError as exc:  # it could just be read
+            raise Fault("bad_request", "the request is nested too deeply") from exc
+        except SHAPELESS as exc:
+            log.exception("a request could not be said to %s", hop.name)
+            raise Fault("unsupported", f"the request cannot be said to {hop.name}") from exc
+        changes = outgoing.changes
+        if hop.defaults:  # what became of a field that the client did not send is no concern of the client's
+            changes = tuple(change for change in changes if change.field in asked or change.field not in hop.defaults)
+        self._trail.changes = changes
+        if self._strict:
+            for change in changes:
+                if change.fate in CHANGED:
+                    why = f": {change.why}" if change.why else ""
+                    raise Fault("unsupported", f"`{change.field}` would be {change.fate} at {hop.name}{why}", param=change.field)
+        return outgoing
+
+    async def _open(self, hop: Hop, outgoing: Outgoing, *, stream: bool) -> Reply:
+        self._deadline.stage("first_token", hop.timeouts.first(stream=stream))
+        return await self._upstream.send(hop.account, outgoing, hop.timeouts.connect)
+
+    async def _sent(self, hop: Hop, outgoing: Outgoing) -> Json:
+        reply = await self._open(hop, outgoing, stream=False)
+        try:
+            raw = await reply.read()
+            if reply.status != OK:
+                raise hop.translator.fault(reply.status, _lower(reply), raw)
+            try:
+                return hop.translator.response(raw)
+            except SHAPELESS as exc:
+                raise Fault("broken", "the provider's answer is of no known form") from exc
+        finally:
+            reply.close()
+
+    async def _begin(self, hop: Hop, outgoing: Outgoing, stream: Stream | None) -> Running:
+        reply = await self._open(hop, outgoing, stream=True)
+        try:
+            # JSON where a stream was asked for is an error, whatever the status says
+            if reply.status != OK or reply.headers.get("content-type", "").startswith("application/json"):
+                raise hop.translator.fault(reply.status, _lower(reply), await reply.read(LARGEST_ERROR))
+            return await begin(stream or hop.translator.stream(), reply, self._deadline, hop.timeouts.idle)
+        except BaseException:
+            reply.close()
+            raise
+
+
+async def _checked(form: schema.Form, choice: Json) -> tuple[Json, str, str]:
+    """(the choice with nothing but its JSON, its words, what is wrong with them)."""
+    text = schema.words_of(choice)
+    if text is None:
+        return choice, "", ""
+    problem = await asyncio.to_thread(form.problem, text)
+    return {**choice, "message": {**choice["message"], "content": text}}, text, problem
+
+
+async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What all of the calls give. The first failure ends the others and is raised; what they hold is closed."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        for given in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(given, Running):
+                given.close()
+        raise
+
+
+def _lower(reply: Reply) -> dict[str, str]:
+    return {name.lower(): value for name, value in reply.headers.items()}

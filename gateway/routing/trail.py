@@ -1,0 +1,19 @@
+"""What became of a request on its way."""
+
+from msgspec import Struct
+
+from gateway.snapshot import Hop
+from providers.base import Change
+
+
+class Trail(Struct):
+    """What became of a request on its way: filled in as it goes, so that it is there also when the request fails."""
+
+    started: float
+    """By `perf_counter`: uvloop's own clock counts milliseconds."""
+    hop: Hop | None = None
+    attempts: int = 0
+    changes: tuple[Change, ...] = ()
+    waited: float = 0.0
+    """Seconds spent waiting for providers before the client's first byte."""
+    faults: list[str] = []
