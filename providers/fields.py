@@ -149,6 +149,9 @@ def kept_here(out: Json, field: str, value: Any, target: Target) -> tuple[Change
     return ()
 
 
+THINKING_BUDGETS = {"low": 2048, "medium": 8192}
+"""Tokens of reasoning for an effort, where a vendor has a budget and no degrees. Higher efforts have no limit but the model's."""
+
 LATE = ("tool_choice", "parallel_tool_calls", "response_format")
 """Fields whose rules look at what others have become, tools and messages. In this order: a choice may leave no tool to call."""
 

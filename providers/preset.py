@@ -74,6 +74,8 @@ class JsonMode(Word, frozen=True):
 class Efforts(Word, frozen=True):
     efforts: dict[str, str]
     switch: str = ""
+    budget: str = ""
+    """The field for tokens of reasoning, where a vendor has that and no degrees."""
     enabled: Any = True
     disabled: Any = False
 

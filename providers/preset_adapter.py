@@ -9,6 +9,7 @@ from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.embeddings import dimensions
 from providers.faults import Errors, Row, make_fault
 from providers.fields import (
+    THINKING_BUDGETS,
     Rule,
     answers,
     ask_for_usage,
@@ -170,6 +171,9 @@ def efforts(said: Efforts) -> Rule:
         if degree is not None:
             out[field] = degree
             return () if degree == value else (Change(field, "clamped", degree),)
+        if switched and said.budget and value in THINKING_BUDGETS:
+            out.setdefault(said.budget, THINKING_BUDGETS[value])
+            return (Change(field, "emulated", said.budget),)
         if switched:
             return (Change(field, "emulated", said.switch),)
         return (Change(field, "dropped", why="the model always thinks" if thinking == "always" else "not offered"),)

@@ -7,7 +7,19 @@ import re
 from typing import Any
 
 from providers.base import Change, Json, Target
-from providers.fields import Fields, all_dropped, all_native, apply, clamp, drop, drop_unless, kept_here, most_tokens, served_model
+from providers.fields import (
+    THINKING_BUDGETS,
+    Fields,
+    all_dropped,
+    all_native,
+    apply,
+    clamp,
+    drop,
+    drop_unless,
+    kept_here,
+    most_tokens,
+    served_model,
+)
 from providers.fields import answers as several
 from providers.json_mode import hold_to, in_words
 from providers.messages import as_is, flat_text, messages, no_null_content, only, parts, role, text_of
@@ -133,10 +145,21 @@ def thinking(out: Json, body: Json, target: Target) -> Changes:
     if effort is None:
         return ()
     if target.model.thinking == "switch":
+        if wanted and effort in THINKING_BUDGETS:
+            out.setdefault("thinking_budget", THINKING_BUDGETS[effort])
+            return (Change("reasoning_effort", "emulated", "thinking_budget"),)
         return (Change("reasoning_effort", "emulated", "enable_thinking"),)
     kept = EFFORTS.get(effort, "xhigh")
     out["reasoning_effort"] = kept
     return () if kept == effort else (Change("reasoning_effort", "clamped", kept),)
+
+
+def within_the_limit(out: Json, body: Json, target: Target) -> Changes:
+    """OpenAI's newer limit counts the reasoning too, this vendor's only the answer: so the reasoning gets no more than that either."""
+    most = body.get("max_completion_tokens")
+    if most is not None and out.get("enable_thinking"):
+        out["thinking_budget"] = min(most, out.get("thinking_budget", most))
+    return ()
 
 
 def unswitched(out: Json, effort: Any, switch: Any, kind: str) -> Changes:
@@ -217,5 +240,5 @@ def old_thoughts(out: Json, body: Json, target: Target) -> Changes:
     return (Change("messages[].reasoning_content", "dropped", why="only with preserve_thinking"),)
 
 
-TOGETHER = (thinking, tool_choice, parallel_calls, answers, json_mode, old_thoughts)
+TOGETHER = (thinking, within_the_limit, tool_choice, parallel_calls, answers, json_mode, old_thoughts)
 """In this order: what comes later looks at what came before."""

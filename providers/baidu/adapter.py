@@ -14,6 +14,7 @@ from providers.baidu.rules import BLANK, ernie_or, merge_turns, penalty_score, s
 from providers.base import Adapter, Auth, Change, Json, Stream, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.fields import (
+    THINKING_BUDGETS,
     Fields,
     all_dropped,
     all_native,
@@ -59,6 +60,9 @@ def reasoning_effort(out: Json, field: str, value: Any, target: Target) -> tuple
         on = value not in ("none", "minimal")
         if model.id.startswith(ENABLE_THINKING):
             out["enable_thinking"] = on
+            if value in THINKING_BUDGETS:
+                out.setdefault("thinking_budget", THINKING_BUDGETS[value])
+                return (Change(field, "emulated", "thinking_budget"),)
             return (Change(field, "emulated", "enable_thinking"),)
         out["thinking"] = {"type": "enabled" if on else "disabled"}
         return (Change(field, "emulated", "thinking"),)

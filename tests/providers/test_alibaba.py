@@ -417,3 +417,20 @@ def test_the_bill_is_the_usage_that_was_told(adapter: Adapter) -> None:
         assert charge.reasoning_tokens == sum(told["completion_tokens_details"]["reasoning_tokens"] for told in usage) > 0
 
     asyncio.run(go())
+
+
+@on_both
+@pytest.mark.parametrize(("effort", "budget"), [("low", 2048), ("medium", 8192), ("high", None), ("none", None)])
+def test_an_effort_is_a_budget_where_there_are_no_degrees(adapter: Adapter, effort: str, budget: int | None) -> None:
+    out, changes = sent(adapter, ask("hi", reasoning_effort=effort), "qwen3.7-plus")
+
+    assert out["enable_thinking"] == (effort != "none")
+    assert out.get("thinking_budget") == budget
+    assert [change.note for change in changes] == ["thinking_budget" if budget else "enable_thinking"]
+
+
+@on_both
+def test_the_newer_limit_holds_for_the_reasoning_too(adapter: Adapter) -> None:
+    out, _ = sent(adapter, ask("hi", reasoning_effort="high", max_completion_tokens=500), "qwen3.7-plus")
+
+    assert (out["thinking_budget"], out["max_tokens"]) == (500, 500)
