@@ -92,7 +92,7 @@ async def _stream(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json
     out = ChatStream(model=model, request_id=exchange.request_id, now=time.time, include_usage=wanted, functions=functions)
     try:
         await exchange.begin()
-        await _words(exchange, begun, out, body, deadline)
+        await _words(exchange, attempts, begun, out, body, deadline)
     finally:
         begun.close()
         if out.usage is None:  # cut off, by whomever: what was said has been used
@@ -105,7 +105,7 @@ def _tokenizer(exchange: Exchange) -> str:
     return hop.target.model.tokenizer if hop else ""
 
 
-async def _words(exchange: Exchange, begun: Begun, out: ChatStream, body: Json, deadline: Deadline) -> None:
+async def _words(exchange: Exchange, attempts: Attempts, begun: Begun, out: ChatStream, body: Json, deadline: Deadline) -> None:
     """The answer from its first words to its end; a failure is told in an event, and then there is neither a finish nor a [DONE]."""
     try:
         await _hand_over(exchange, out.feed(begun.first), deadline)
@@ -119,6 +119,7 @@ async def _words(exchange: Exchange, begun: Begun, out: ChatStream, body: Json, 
     except (Fault, *SHAPELESS) as exc:
         if not exchange.left:
             fault = exc if isinstance(exc, Fault) else Fault("broken", "the provider's answer is of no known form")
+            attempts.broke(fault)
             refusal = refusal_of(fault, exchange.trail)
             exchange.refused = str(refusal)
             await _hand_over(exchange, event(refusal.body), deadline, last=True)

@@ -2,8 +2,10 @@
 
 - Where tools are offered and the last word is the user's, it calls them: the forced one; else those the user names; else the one whose name
   and description share most words with the question. Several values for one argument ("Paris and Tokyo") make parallel calls.
-- A JSON schema is filled, with numbers and names from the question where they fit; also one that a system message asks for in words.
-- "Say …" and "Repeat …" are obeyed, "Count to N" counts; anything else is quoted back. After tool results, these are quoted.
+- After tool results it calls what the question names and is not called yet, and what it has to call; else it tells the results.
+- A JSON schema is filled, with numbers and names from the question where they fit; also one that stands in words of the prompt, behind
+  "schema". Where only some JSON is asked for, "with 'a' and 'b' keys" names its keys.
+- "Say …" and "Repeat …" are obeyed, "Count to N" counts; anything else is quoted back.
 - `stop`, the token limit and several answers (`index`) are honoured.
 """
 
@@ -36,8 +38,7 @@ def script(ask: Ask) -> Iterator[Piece]:
     for part in pieces(thought):
         yield Thought(part)
     reasoning = count(thought)
-    if ask.tools and ask.choice != "none" and ask.messages and ask.messages[-1].role in ("user", "system"):
-        calls = list(choose_calls(ask))
+    if calls := list(choose_calls(ask)):
         yield from calls
         spent = sum(count(call.name) + count(call.arguments) for call in calls)
         yield End("tool_calls", prompt, reasoning + spent, reasoning, cached)
@@ -70,9 +71,8 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def speak(ask: Ask) -> str:
-    form = form_of(ask)
-    if form is not None:
-        return json.dumps(fill(form or ANY_OBJECT, question(ask)), ensure_ascii=False)
+    if (schema := ask.schema or schema_in_words(ask)) is not None:
+        return json.dumps(fill(schema or any_object(question(ask)), question(ask)), ensure_ascii=False)
     results = trailing_results(ask.messages)
     if results:
         return f"The tools say: {'; '.join(results)}."
@@ -89,19 +89,24 @@ def speak(ask: Ask) -> str:
     return f"You asked: {asked}{seen} 这是模拟的回答, naïve but honest 🙂.{which}"
 
 
-ANY_OBJECT: Json = {"type": "object", "properties": {"answer": {"type": "string"}}}
+def schema_in_words(ask: Ask) -> Json | None:
+    """The JSON schema that the prompt tells, the last of several; {} where it only asks for a JSON object."""
+    prompts = [m.text for m in reversed(ask.messages) if m.role in ("system", "user")]
+    for text in prompts:
+        for found in re.finditer(r"schema\b[^{]{0,40}(?={)", text, re.I):
+            try:
+                schema, _ = json.JSONDecoder().raw_decode(text, found.end())
+            except ValueError:
+                continue
+            return dict(schema)
+    return ask.schema if ask.schema is not None else {} if any("JSON object" in text for text in prompts) else None
 
 
-def form_of(ask: Ask) -> Json | None:
-    """The JSON schema of what is to be said: the request's own, or what a system message says of it; {} for any object, None for words."""
-    if ask.schema:
-        return ask.schema
-    for message in ask.messages:
-        if message.role == "system" and re.search(r"\bone JSON object\b", message.text):
-            shape = re.search(r"JSON schema:\s*(?=\{)", message.text)
-            told: Json = json.JSONDecoder().raw_decode(message.text, shape.end())[0] if shape else {}
-            return told
-    return ask.schema
+def any_object(asked: str) -> Json:
+    """A schema with the keys that the question names, if it does."""
+    named = re.search(r"with ((?:(?:\s|,|and)*['\"`]\w+['\"`])+) (?:keys?|fields?)", asked)
+    keys = re.findall(r"\w+(?=['\"`])", named[1]) if named else ["answer"]
+    return {"type": "object", "properties": {key: {"type": "string"} for key in keys}}
 
 
 def trailing_results(messages: tuple[Message, ...]) -> list[str]:
@@ -128,16 +133,43 @@ def limit(text: str, ask: Ask, spent: int) -> tuple[str, bool]:
 
 def choose_calls(ask: Ask) -> Iterator[Call]:
     asked = question(ask)
-    forced = [tool for tool in ask.tools if tool.name == ask.choice]
-    named = [tool for tool in ask.tools if re.search(rf"(?<!\w){re.escape(tool.name)}(?!\w)", asked)]
-    chosen = forced or named or [max(ask.tools, key=lambda tool: kinship(tool, asked))]
-    if re.search(r"\b(both|all|each|every|parallel)\b|同时|分别|都", asked) and not forced and not named:
-        chosen = list(ask.tools)
-    calls = [(tool, arguments) for tool in chosen for arguments in arguments_for(tool, asked)]
+    calls = [(tool, arguments) for tool in choose_tools(ask, asked) for arguments in arguments_for(tool, asked)]
     for number, (tool, arguments) in enumerate(calls if ask.parallel else calls[:1]):
         text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
         mark = zlib.crc32(f"{len(ask.messages)}/{ask.index}/{number}/{tool.name}/{text}".encode())
         yield Call(f"call_{mark:08x}", tool.name, text)
+
+
+def choose_tools(ask: Ask, asked: str) -> list[Tool]:
+    last = ask.messages[-1].role if ask.messages else ""
+    if not ask.tools or ask.choice == "none" or last not in ("user", "system", "tool", "function"):
+        return []
+    forced = [tool for tool in ask.tools if tool.name == ask.choice]
+    named = [tool for tool in ask.tools if re.search(rf"(?<!\w){re.escape(tool.name)}(?!\w)", asked)]
+    if last in ("tool", "function"):
+        called = called_since_question(ask)
+        left = [tool for tool in named if tool.name not in called]
+        if left or not has_to_call(ask):
+            return left
+        return forced or sorted(ask.tools, key=lambda tool: tool.name in called)[:1]
+    if not forced and not named and re.search(r"\b(both|all|each|every|parallel)\b|同时|分别|都", asked):
+        return list(ask.tools)
+    return forced or named or [max(ask.tools, key=lambda tool: kinship(tool, asked))]
+
+
+def has_to_call(ask: Ask) -> bool:
+    """By its setting, or by words in a system message."""
+    return ask.choice != "auto" or any(m.role == "system" and "by calling the function" in m.text for m in ask.messages)
+
+
+def called_since_question(ask: Ask) -> set[str]:
+    """The tools that were called for the last question."""
+    called: set[str] = set()
+    for message in reversed(ask.messages):
+        if message.role == "user":
+            break
+        called |= {call.name for call in message.calls}
+    return called
 
 
 def kinship(tool: Tool, asked: str) -> int:
@@ -168,9 +200,9 @@ _NAME = "(?:(?![和与及的天今])[\\u4e00-\\u9fff]){2,4}"
 
 def names(text: str) -> list[str]:
     """What a question seems to be about: quoted words, else proper names, else Chinese names before 的 or 天气."""
-    found = re.findall(r"[\"“「『]([^\"”」』]+)[\"”」』]", text)
+    found = re.findall(r"[\"“「『]([^\"”」』]+)[\"”」』]", text) or re.findall(r"(?<!\w)'([^']+)'(?!\w)", text)
     if not found:
-        proper = list(re.finditer(r"(?<![\w'])[A-Z][\w'’-]*(?:\s[A-Z][\w'’-]*)*", text))
+        proper = list(re.finditer(r"(?<![\w'])[A-Z][\w'’-]*(?:\s[A-Z][\w'’-]*)*(?:,\s[A-Z]{2}\b)?", text))
         inner = [m[0] for m in proper if not re.search(r"(?:^|[.?!:]\s*)$", text[: m.start()])]
         found = inner or [m[0] for m in proper if m[0] not in ("What", "How", "Please", "Use", "Call", "Is", "I", "The")]
     if not found and (before := re.search(rf"({_NAME}(?:[和、与及，,]{_NAME})*)(?:的|天气|今天)", text)):

@@ -39,6 +39,8 @@ class Plan(Struct, frozen=True):
     """Which entry decided."""
     refusal: str = ""
     """The words of an entry that rejects the name."""
+    on_refusal: tuple[Hop, ...] = ()
+    """Where a request may go whose content a provider has refused."""
 
 
 class Option(Struct, frozen=True):

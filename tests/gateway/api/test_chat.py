@@ -277,7 +277,6 @@ def test_attempts_on_one_provider_are_bounded_and_the_client_is_told_not_to_add_
         (402, None, 429, "insufficient_quota"),
         (403, None, 502, "upstream_auth"),
         (404, None, 404, "model_not_found"),
-        (408, None, 504, "timeout"),
         (429, "insufficient_quota", 429, "insufficient_quota"),
         (400, "context_length_exceeded", 400, "context_length_exceeded"),
         (400, "content_filter", 400, "content_filter"),

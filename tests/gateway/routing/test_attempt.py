@@ -159,7 +159,7 @@ def test_pauses_between_attempts_grow() -> None:
 
     moments = [at for _, at in upstream.asked]
     pauses = [after - before for before, after in pairwise(moments)]
-    assert [pause >= least for pause, least in zip(pauses, (0.05, 0.1, 0.2), strict=True)] == [True, True, True]
+    assert [pause >= least for pause, least in zip(pauses, (0.025, 0.05, 0.1), strict=True)] == [True, True, True]
 
 
 def test_a_wait_that_the_provider_asks_for_is_not_begun_where_the_call_would_be_over() -> None:

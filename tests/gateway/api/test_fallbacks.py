@@ -1,0 +1,109 @@
+"""Where a request goes after a fault, over sockets: each rule by its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import Served
+from tests.gateway.provider import STREAM, Make, Provider, failed, refusing, route, said, streamed, word
+
+Serve = Callable[..., Served]
+
+
+def served(gateway: Serve, *providers: Provider, defaults: Any = None, retry: int = 0) -> Served:
+    accounts = {name: one.account() for name, one in zip("pqr", providers, strict=False)}
+    hops = [f"{name}/x" for name in accounts]
+    return gateway({"providers": accounts, "models": route(*hops, retry={"max": retry}), "defaults": defaults or {}})
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
+def test_what_may_pass_is_tried_again(gateway: Serve, provider: Make, status: int) -> None:
+    one = provider(failed(status), said("Good"))
+
+    assert served(gateway, one, retry=1).chat().status_code == 200
+    assert len(one.requests) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 402, 403, 404])
+def test_what_will_not_pass_goes_to_the_next_hop_at_once(gateway: Serve, provider: Make, status: int) -> None:
+    one, two = provider(failed(status, "no", "location: http://127.0.0.1:9/")), provider(said("Good"))
+
+    assert served(gateway, one, two, retry=2).chat().status_code == 200
+    assert len(one.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_the_callers_own_mistake_goes_nowhere(gateway: Serve, provider: Make, status: int) -> None:
+    one, two = provider(failed(status, "your mistake")), provider(said("Good"))
+
+    reply = served(gateway, one, two, retry=2).chat()
+
+    assert reply.status_code == 400
+    assert "your mistake" in reply.json()["error"]["message"]
+    assert (len(one.requests), len(two.requests)) == (1, 0)
+
+
+def test_a_prompt_that_is_too_long_goes_only_to_a_model_that_reads_more(gateway: Serve, provider: Make) -> None:
+    long = {"error": {"code": "1261", "message": "prompt too long"}}
+    small, same, large = provider(failed(400, code="1261")), provider(said("same")), provider(said("large"))
+    accounts = {name: {**one.account(), "vendor": "zhipu"} for name, one in zip("pqr", (small, same, large), strict=True)}
+    config = {"providers": accounts, "models": route("p/glm-4.6", "q/glm-4.6", "r/glm-5.2")}
+
+    told = gateway(config).chat().json()
+
+    assert told["choices"][0]["message"]["content"] == "large", long
+    assert len(same.requests) == 0
+
+
+def test_a_prompt_that_is_too_long_for_all_is_told(gateway: Serve, provider: Make) -> None:
+    one, two = provider(failed(400, code="context_length_exceeded")), provider(said("Good"))
+
+    reply = served(gateway, one, two).chat()
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "context_length_exceeded")
+    assert len(two.requests) == 0
+
+
+def test_a_long_retry_after_is_not_waited_for_where_another_hop_may_serve(gateway: Serve, provider: Make) -> None:
+    one, two = provider(failed(429, "slow", "retry-after: 20")), provider(said("Good"))
+    gate = served(gateway, one, two, retry=2)
+
+    answers = [gate.chat().headers["x-banjia-provider"] for _ in range(3)]
+
+    assert answers == ["q"] * 3
+    assert len(one.requests) == 1  # it is left alone for as long as it said
+
+
+def test_thirty_calls_to_a_dead_primary_cost_few_attempts(gateway: Serve, provider: Make) -> None:
+    good = provider(said("Good"))
+    dead = {**good.account(), "base_url": refusing()}
+    gate = gateway({"providers": {"p": dead, "q": good.account()}, "models": route("p/x", "q/x", retry={"max": 2})})
+
+    replies = [gate.chat() for _ in range(30)]
+
+    assert [reply.status_code for reply in replies] == [200] * 30
+    at_the_dead = sum(int(reply.headers["x-banjia-attempts"]) - 1 for reply in replies)
+    assert at_the_dead <= 20
+    pauses = sum(gate.record().overhead_ms for _ in replies)
+    assert pauses < 1000
+
+
+def test_retries_stop_where_they_would_be_a_load_of_their_own(gateway: Serve, provider: Make) -> None:
+    one = provider(failed(500))
+    gate = served(gateway, one, retry=2, defaults={"breaker": {"failures": 1000}})
+
+    for _ in range(10):
+        gate.chat()
+
+    assert len(one.requests) == 10 + 3
+
+
+def test_streams_that_break_off_again_and_again_rest_their_hop(gateway: Serve, provider: Make) -> None:
+    one, two = provider((STREAM, word("half"))), provider(streamed("whole"))
+    gate = served(gateway, one, two)
+
+    hops = [gate.chat(stream=True).headers["x-banjia-provider"] for _ in range(12)]
+
+    assert hops[:10] == ["p"] * 10
+    assert hops[-1] == "q"
