@@ -1,0 +1,1 @@
+"""Azure OpenAI (Microsoft Foundry): OpenAI's models as deployments of a resource of one's own."""
