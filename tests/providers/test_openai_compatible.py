@@ -147,10 +147,9 @@ def test_a_finish_reason_of_the_engine_is_said_in_openais_words() -> None:
 
 @pytest.mark.parametrize("raw", [
     BEFORE_THE_FINISH,
-    b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n',
     b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"abort"}]}\n\ndata: [DONE]\n\n',
     b'data: {"choices":[{"index":0,"delta":{"content":""}}]}\n\n',
-], ids=["cut", "done without a finish", "aborted", "ollama's failure"])  # fmt: skip
+], ids=["cut", "aborted", "ollama's failure"])  # fmt: skip
 def test_an_answer_without_its_finish_is_broken(raw: bytes) -> None:
     assert broken_by(raw).kind == "broken"
 
