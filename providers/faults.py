@@ -1,6 +1,7 @@
 """From a vendor's error to a Fault: one reader for all bodies, one table of codes per vendor, and the HTTP status as a last word."""
 
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from msgspec import DecodeError, Struct, ValidationError
@@ -13,13 +14,29 @@ class Row(Struct, frozen=True):
 
     kind: Kind
     means: str
+    status: int
+    """The HTTP status the vendor documents for it; 0: none is known."""
+    source: str
+    """Who says so: a key of the table's SOURCES; of a preset, its `docs`."""
+    wait: float | None = None
+    """Seconds the vendor asks to wait, where a reply itself does not say."""
     stale: bool = False
     """A fresh credential helps."""
+
+
+class Source(Struct, frozen=True):
+    """Where rows of a table come from."""
+
+    title: str
+    read: str
+    """The day it was read, YYYY-MM-DD."""
 
 
 Errors = Mapping[str, Row]
 """By the vendor's code, or `status:code` where the same code means different things under different statuses. Where a vendor has no
 codes, its error types stand in for them. `Name.*` stands for all codes that begin with `Name.` and have no row of their own."""
+
+Sources = Mapping[str, Source]
 
 BY_STATUS: Mapping[int, Kind] = {
     401: "auth",
@@ -27,6 +44,7 @@ BY_STATUS: Mapping[int, Kind] = {
     403: "auth",
     404: "no_model",
     408: "timeout",
+    409: "overloaded",
     429: "rate_limited",
     451: "refused",
     504: "timeout",
@@ -89,13 +107,14 @@ def make_fault(errors: Errors, status: int, headers: Mapping[str, str], body: by
     told = said(body) if isinstance(body, dict) else read_error(body)
     row = _row(errors, status, told)
     kind = row.kind if row else kind_of_status(status)
+    wait = retry_after(headers)
     return Fault(
         kind,
         told.message or (row.means if row else f"the provider answered HTTP {status}"),
         status=status,
         code=told.code or None,
         param=told.param,
-        retry_after=retry_after(headers),
+        retry_after=row.wait if wait is None and row else wait,
         stale=row.stale if row else False,
     )
 
@@ -118,7 +137,7 @@ LONGEST_WAIT = 86_400.0
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait. The form with a date is left to whoever has a clock."""
+    """Seconds to wait. A time of day is counted from the reply's own `date`: the clock of who wrote both."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) * unit
@@ -126,4 +145,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             continue
         if 0 <= seconds < float("inf"):
             return min(seconds, LONGEST_WAIT)
-    return None
+    try:
+        seconds = (parsedate_to_datetime(headers["retry-after"]) - parsedate_to_datetime(headers["date"])).total_seconds()
+    except (KeyError, TypeError, ValueError, OverflowError):  # TypeError: one of them without a time zone
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT)

@@ -1,8 +1,13 @@
 """What each kind of fault means: for the hop, for the plan, and for the client when no hop is left."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from providers.base import Kind
+
+Whose = Literal["caller", "account", "provider", "content"]
+"""The request; what the gateway's operator has with the provider; the provider or the way to it; what was asked or said."""
 
 
 class Verdict(Struct, frozen=True):
@@ -14,20 +19,22 @@ class Verdict(Struct, frozen=True):
     """What the client is told when nothing has helped: the HTTP status, OpenAI's type and code."""
     type: str
     code: str
+    fault: Whose
+    """Who can mend it."""
 
 
 VERDICTS: dict[Kind, Verdict] = {
-    "bad_request": Verdict(False, False, 400, "invalid_request_error", "invalid_request"),
-    "unsupported": Verdict(False, True, 400, "invalid_request_error", "unsupported_parameter"),
-    "too_long": Verdict(False, False, 400, "invalid_request_error", "context_length_exceeded"),
-    "refused": Verdict(False, False, 400, "invalid_request_error", "content_filter"),
-    "no_model": Verdict(False, True, 404, "invalid_request_error", "model_not_found"),
-    "auth": Verdict(False, True, 502, "api_error", "upstream_auth"),
-    "quota": Verdict(False, True, 429, "insufficient_quota", "insufficient_quota"),
-    "rate_limited": Verdict(True, True, 429, "rate_limit_error", "rate_limit_exceeded"),
-    "overloaded": Verdict(True, True, 503, "api_error", "overloaded"),
-    "unreachable": Verdict(True, True, 502, "api_error", "upstream_unreachable"),
-    "timeout": Verdict(False, True, 504, "api_error", "timeout"),
-    "broken": Verdict(True, True, 502, "api_error", "upstream_broken"),
-    "unfit": Verdict(False, True, 502, "api_error", "schema_not_followed"),
+    "bad_request": Verdict(False, False, 400, "invalid_request_error", "invalid_request", "caller"),
+    "unsupported": Verdict(False, True, 400, "invalid_request_error", "unsupported_parameter", "caller"),
+    "too_long": Verdict(False, False, 400, "invalid_request_error", "context_length_exceeded", "caller"),
+    "refused": Verdict(False, False, 400, "invalid_request_error", "content_filter", "content"),
+    "no_model": Verdict(False, True, 404, "invalid_request_error", "model_not_found", "account"),
+    "auth": Verdict(False, True, 502, "api_error", "upstream_auth", "account"),
+    "quota": Verdict(False, True, 429, "insufficient_quota", "insufficient_quota", "account"),
+    "rate_limited": Verdict(True, True, 429, "rate_limit_error", "rate_limit_exceeded", "account"),
+    "overloaded": Verdict(True, True, 503, "api_error", "overloaded", "provider"),
+    "unreachable": Verdict(True, True, 502, "api_error", "upstream_unreachable", "provider"),
+    "timeout": Verdict(False, True, 504, "api_error", "timeout", "provider"),
+    "broken": Verdict(True, True, 502, "api_error", "upstream_broken", "provider"),
+    "unfit": Verdict(False, True, 502, "api_error", "schema_not_followed", "provider"),
 }

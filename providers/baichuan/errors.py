@@ -1,23 +1,27 @@
-"""Baichuan's error codes, which are OpenAI's. The vendor's own table could not be read; these are of adaptors and replies (2026-11-23)."""
+"""Baichuan's error codes, which are OpenAI's. The vendor's own table could not be read."""
 
 import re
 from collections.abc import Mapping
 
 from providers.base import Fault, Json, Kind
-from providers.faults import Errors, Row, make_fault
+from providers.faults import Errors, Row, Source, Sources, make_fault
+
+SOURCES: Sources = {
+    "adaptors": Source("OpenCompass baichuan_api.py; LobeHub chat 1.143.3; langchain-community 0.4.2; reports of replies", "2026-11-23"),
+}
 
 ERRORS: Errors = {
-    "invalid_api_key": Row("auth", "the key is wrong or has been withdrawn"),
-    "authentication_error": Row("auth", "the key is wrong or has been withdrawn"),
-    "permission_denied": Row("auth", "no permission"),
-    "insufficient_quota": Row("quota", "the balance is used up"),
-    "model_not_found": Row("no_model", "model does not exist"),
-    "invalid_parameter_error": Row("bad_request", "bad parameter"),
-    "context_length_exceeded": Row("too_long", "prompt too long"),
-    "content_filter": Row("refused", "unsafe input or output"),
-    "content_policy_violation": Row("refused", "unsafe input or output"),
-    "rate_limit_exceeded": Row("rate_limited", "too many requests or tokens a minute"),
-    "server_error": Row("overloaded", "internal error"),
+    "invalid_api_key": Row("auth", "the key is wrong or has been withdrawn", 401, "adaptors"),
+    "authentication_error": Row("auth", "the key is wrong or has been withdrawn", 401, "adaptors"),
+    "permission_denied": Row("auth", "no permission", 403, "adaptors"),
+    "insufficient_quota": Row("quota", "the balance is used up", 402, "adaptors"),
+    "model_not_found": Row("no_model", "model does not exist", 404, "adaptors"),
+    "invalid_parameter_error": Row("bad_request", "bad parameter", 400, "adaptors"),
+    "context_length_exceeded": Row("too_long", "prompt too long", 400, "adaptors"),
+    "content_filter": Row("refused", "unsafe input or output", 400, "adaptors"),
+    "content_policy_violation": Row("refused", "unsafe input or output", 400, "adaptors"),
+    "rate_limit_exceeded": Row("rate_limited", "too many requests or tokens a minute", 429, "adaptors"),
+    "server_error": Row("overloaded", "internal error", 500, "adaptors"),
 }
 
 # A prompt that is too long or unsafe, and a model that does not exist, may come as any 400: what is said of them in words is then the only

@@ -1,54 +1,59 @@
-"""Zhipu's business codes, from docs.bigmodel.cn and docs.z.ai `faq/api-code`, read 2026-11-23; those marked * from adaptors and replies."""
+"""Zhipu's business codes."""
 
-from providers.faults import Errors, Row
+from providers.faults import Errors, Row, Source, Sources
+
+SOURCES: Sources = {
+    "docs": Source("docs.bigmodel.cn and docs.z.ai, faq/api-code", "2026-11-23"),
+    "adaptors": Source("LazyLLM supplier/glm.py; aiproxy adaptor/zhipu; reports of replies", "2026-11-23"),
+}
 
 ERRORS: Errors = {
-    "500": Row("overloaded", "internal error"),
-    "1000": Row("auth", "authentication failed"),
-    "1001": Row("auth", "no Authorization header"),
-    "1002": Row("auth", "invalid token"),
-    "1003": Row("auth", "expired token", stale=True),
-    "1004": Row("auth", "token could not be verified"),
-    "1005": Row("auth", "authentication failed"),  # *
-    "1100": Row("overloaded", "account cannot be read or written"),
-    "1110": Row("auth", "account inactive"),
-    "1111": Row("auth", "account does not exist"),
-    "1112": Row("auth", "account locked"),
-    "1113": Row("quota", "arrears, or no resource pack left"),
-    "1120": Row("overloaded", "account temporarily unreachable"),
-    "1121": Row("auth", "account locked for violations"),
-    "1200": Row("overloaded", "call error"),
-    "1210": Row("bad_request", "bad parameters"),
-    "1211": Row("no_model", "model does not exist"),
-    "1212": Row("bad_request", "method not supported by the model"),
-    "1213": Row("bad_request", "field missing"),
-    "1214": Row("bad_request", "field invalid"),
-    "1215": Row("bad_request", "fields exclude each other"),
-    "1220": Row("auth", "no permission for the API"),
-    "1221": Row("no_model", "API is offline"),
-    "1222": Row("no_model", "API does not exist"),
-    "1230": Row("overloaded", "call flow error"),
-    "1231": Row("bad_request", "a request of the same request_id is under way"),
-    "1234": Row("overloaded", "network error"),
-    "1261": Row("too_long", "prompt too long"),
-    "1300": Row("refused", "blocked by policy"),
-    "1301": Row("refused", "unsafe input or output"),
-    "1302": Row("rate_limited", "too many requests at once"),
-    "1303": Row("rate_limited", "too many requests"),
-    "1304": Row("quota", "daily call limit of the API"),
-    "1305": Row("rate_limited", "model traffic too high"),
-    "1308": Row("quota", "plan limit reached"),
-    "1309": Row("quota", "plan expired"),
-    "1310": Row("quota", "plan limit reached"),
-    "1311": Row("auth", "plan lacks the model"),  # *
-    "1312": Row("overloaded", "model busy"),  # *
-    "1313": Row("rate_limited", "fair-use limit"),
-    "1314": Row("quota", "quota used up"),  # *
-    "1315": Row("auth", "denied"),  # *
-    "1316": Row("quota", "quota used up"),  # *
-    "1317": Row("quota", "quota used up"),  # *
-    "1318": Row("quota", "quota used up"),  # *
-    "1319": Row("quota", "quota used up"),  # *
-    "1320": Row("quota", "quota used up"),  # *
-    "1321": Row("quota", "quota used up"),  # *
+    "500": Row("overloaded", "internal error", 500, "docs"),
+    "1000": Row("auth", "authentication failed", 401, "docs"),
+    "1001": Row("auth", "no Authorization header", 401, "docs"),
+    "1002": Row("auth", "invalid token", 401, "docs"),
+    "1003": Row("auth", "expired token", 401, "docs", stale=True),
+    "1004": Row("auth", "token could not be verified", 401, "docs"),
+    "1005": Row("auth", "authentication failed", 0, "adaptors"),
+    "1100": Row("overloaded", "account cannot be read or written", 500, "docs"),
+    "1110": Row("auth", "account inactive", 429, "docs"),
+    "1111": Row("auth", "account does not exist", 429, "docs"),
+    "1112": Row("auth", "account locked", 429, "docs"),
+    "1113": Row("quota", "arrears, or no resource pack left", 429, "docs"),
+    "1120": Row("overloaded", "account temporarily unreachable", 429, "docs"),
+    "1121": Row("auth", "account locked for violations", 429, "docs"),
+    "1200": Row("overloaded", "call error", 500, "docs"),
+    "1210": Row("bad_request", "bad parameters", 400, "docs"),
+    "1211": Row("no_model", "model does not exist", 400, "docs"),
+    "1212": Row("bad_request", "method not supported by the model", 400, "docs"),
+    "1213": Row("bad_request", "field missing", 400, "docs"),
+    "1214": Row("bad_request", "field invalid", 400, "docs"),
+    "1215": Row("bad_request", "fields exclude each other", 400, "docs"),
+    "1220": Row("auth", "no permission for the API", 434, "docs"),
+    "1221": Row("no_model", "API is offline", 0, "docs"),
+    "1222": Row("no_model", "API does not exist", 0, "docs"),
+    "1230": Row("overloaded", "call flow error", 500, "docs"),
+    "1231": Row("bad_request", "a request of the same request_id is under way", 400, "docs"),
+    "1234": Row("overloaded", "network error", 500, "docs"),
+    "1261": Row("too_long", "prompt too long", 400, "docs"),
+    "1300": Row("refused", "blocked by policy", 400, "docs"),
+    "1301": Row("refused", "unsafe input or output", 400, "docs"),
+    "1302": Row("rate_limited", "too many requests at once", 429, "docs"),
+    "1303": Row("rate_limited", "too many requests", 429, "docs"),
+    "1304": Row("quota", "daily call limit of the API", 429, "docs"),
+    "1305": Row("rate_limited", "model traffic too high", 429, "docs"),
+    "1308": Row("quota", "plan limit reached", 429, "docs"),
+    "1309": Row("quota", "plan expired", 429, "docs"),
+    "1310": Row("quota", "plan limit reached", 429, "docs"),
+    "1311": Row("auth", "plan lacks the model", 0, "adaptors"),
+    "1312": Row("overloaded", "model busy", 0, "adaptors"),
+    "1313": Row("rate_limited", "fair-use limit", 429, "docs"),
+    "1314": Row("quota", "quota used up", 0, "adaptors"),
+    "1315": Row("auth", "denied", 0, "adaptors"),
+    "1316": Row("quota", "quota used up", 0, "adaptors"),
+    "1317": Row("quota", "quota used up", 0, "adaptors"),
+    "1318": Row("quota", "quota used up", 0, "adaptors"),
+    "1319": Row("quota", "quota used up", 0, "adaptors"),
+    "1320": Row("quota", "quota used up", 0, "adaptors"),
+    "1321": Row("quota", "quota used up", 0, "adaptors"),
 }
