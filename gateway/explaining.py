@@ -1,5 +1,6 @@
 """What `banjia explain` tells: the plan for a request and the fate of each of its fields at each hop. Sends nothing."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct, to_builtins
@@ -12,15 +13,42 @@ from gateway.api.wire import Refusal
 from gateway.config import Settings, build, permitted
 from gateway.routing.plan import Facts, Rejected, facts_of, make_plan
 from gateway.snapshot import Hop, Key, Snapshot
-from providers.base import Change, Fault, Json, decode, encode
+from providers.base import Change, Copies, Fault, HoldTo, Json, OneCall, Outgoing, StopAt, Whole, decode, encode
+
+WORK: Mapping[type, str] = {
+    Copies: "makes as many calls",
+    StopAt: "ends the answer there",
+    OneCall: "passes on the first call alone",
+    HoldTo: "holds the answer to the schema",
+    Whole: "streams the answer when it is whole",
+}
+"""What the gateway does itself, in a few words."""
+
+
+ELSEWHERE = ("model", "stream")
+"""Fields that some providers are told by an address or a header."""
+
+
+class FieldFate(Struct):
+    """What becomes of one field, or of one kind of part of a list."""
+
+    field: str
+    fate: str
+    """native, renamed, clamped, emulated or dropped."""
+    note: str = ""
+    why: str = ""
+    work: str = ""
+    """What the gateway does itself, so that the field keeps its meaning."""
 
 
 class Fates(Struct):
     hop: str
     place: str
-    changes: list[Change]
+    changes: list[FieldFate]
     refused: str = ""
     """Why the request cannot be said at this hop, if it cannot."""
+    fields: list[FieldFate] = []
+    """Every field of the request in its order, those that are passed natively too."""
 
 
 class Explained(Struct):
@@ -80,11 +108,52 @@ def request_body(path: Path | None, model: str, endpoint: str) -> Json | None:
 def fates(hop: Hop, body: Json | None) -> Fates:
     told = Fates(hop.name, hop.account.jurisdiction, [])
     if body is not None:
+        body = {**hop.defaults, **body}
         try:
-            told.changes = list(hop.translator.request({**hop.defaults, **body}, hop.target).changes)
+            sent = hop.translator.request(body, hop.target)
         except Fault as fault:
             told.refused = fault.message
+        else:
+            told.changes = list(map(changed, sent.changes))
+            told.fields = list(every_field(body, sent, told.changes))
     return told
+
+
+def changed(change: Change) -> FieldFate:
+    return FieldFate(change.field, change.fate, change.note, change.why, WORK[type(change.work)] if change.work else "")
+
+
+def every_field(body: Json, sent: Outgoing, changes: list[FieldFate]) -> Iterator[FieldFate]:
+    """Each field of `body` with its change or as native, then the changes that are about several of them."""
+    scopes = [told := decode(sent.body), *(value for value in told.values() if isinstance(value, dict))]
+    left = dict.fromkeys(range(len(changes)))
+    for path in dict.fromkeys(paths(body)):
+        known = [number for number in left if changes[number].field == path or changes[number].field.startswith((f"{path}.", f"{path}["))]
+        if not any(changes[number].field == path for number in known):
+            there = path not in body or path in ELSEWHERE or any(path in scope for scope in scopes)
+            yield FieldFate(path, "native", "" if there else "left out: it is what happens anyhow")
+        for number in known:
+            del left[number]
+            yield changes[number]
+    yield from (changes[number] for number in left)
+
+
+def paths(body: Json) -> Iterator[str]:
+    """The fields of a request by the names that changes have; of lists, the kinds of parts there are."""
+    for name, value in body.items():
+        if name == "messages":
+            for message in value:
+                yield f"messages[].role:{message['role']}"
+                yield from (f"messages[].{key}" for key, said in message.items() if key not in ("role", "content") and said)
+                if isinstance(message.get("content"), list):
+                    yield from (f"messages[].content[].{part['type']}" for part in message["content"])
+        elif name == "tools":
+            for tool in value:
+                yield f"tools[].{tool['type']}"
+        elif name == "stream_options":
+            yield from (f"{name}.{key}" for key in value)
+        else:
+            yield name
 
 
 def show(told: Explained, *, as_json: bool) -> None:
@@ -106,12 +175,20 @@ def show(told: Explained, *, as_json: bool) -> None:
 
 
 def _hops(told: Explained) -> Table:
-    table = Table("#", "hop", "place", "fields that are not passed natively")
+    table = Table("#", "hop", "place", "what becomes of the fields")
     for number, hop in enumerate(told.hops, 1):
-        table.add_row(str(number), escape(hop.hop), hop.place, escape(hop.refused or "\n".join(map(_line, hop.changes)) or "-"))
+        table.add_row(str(number), escape(hop.hop), hop.place, escape(hop.refused or "\n".join(_lines(hop)) or "-"))
     return table
 
 
-def _line(change: Change) -> str:
+def _lines(hop: Fates) -> Iterator[str]:
+    native = [one.field for one in hop.fields if one.fate == "native"]
+    if native:
+        yield f"native ({len(native)}): {', '.join(native)}"
+    yield from map(_line, hop.changes)
+
+
+def _line(change: FieldFate) -> str:
     note = f" → {change.note}" if change.note else ""
-    return f"{change.field}: {change.fate}{note}" + (f" ({change.why})" if change.why else "")
+    why = "; ".join(filter(None, (change.why, change.work and f"the gateway {change.work}")))
+    return f"{change.field}: {change.fate}{note}" + (f" ({why})" if why else "")
