@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from providers.base import Change, Fault, Json, Target
+from providers.base import Change, Fault, Json, Target, encode
 from providers.fields import Rule
 
 Step = Callable[[Json, Target], tuple[Json, tuple[Change, ...]]]
@@ -50,24 +50,43 @@ def role(old: str, new: str) -> Step:
 
 
 def only(*keys: str, why: str = "not offered") -> Step:
-    """Keeps the keys the vendor takes. What the client left null or empty is not missed; the rest is reported."""
+    """Keeps the keys the vendor takes. What the client left null or empty is not missed; the rest is reported.
+
+    A call of a custom tool becomes one of a function, the only kind there is, with its text as the one argument `input`.
+    """
     kept = frozenset(keys)
 
     def step(message: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
+        changes: tuple[Change, ...] = ()
+        if any("custom" in call for call in message.get("tool_calls") or ()):
+            message = {**message, "tool_calls": list(map(function_call, message["tool_calls"]))}
+            changes = (Change("messages[].tool_calls[].custom", "emulated", "function"),)
         if message.keys() <= kept:
-            return message, ()
-        lost = tuple(Change(f"messages[].{key}", "dropped", why=why) for key, value in message.items() if value and key not in kept)
-        return {key: value for key, value in message.items() if key in kept}, lost
+            return message, changes
+        changes += tuple(Change(f"messages[].{key}", "dropped", why=why) for key, value in message.items() if value and key not in kept)
+        return {key: value for key, value in message.items() if key in kept}, changes
 
     return step
 
 
+def function_call(call: Json) -> Json:
+    if "custom" not in call:
+        return call
+    custom = call["custom"]
+    function = {"name": custom["name"], "arguments": encode({"input": custom["input"]}).decode()}
+    return {"id": call["id"], "type": "function", "function": function}
+
+
 def flat_text(message: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
-    """Content parts that are all text become one string: the same meaning, and every model takes it."""
+    """Content parts that are all text become one string: the same meaning, and every model takes it. A refusal is text too."""
     parts = message.get("content")
-    if not isinstance(parts, list) or any(part.get("type") != "text" for part in parts):
+    if not isinstance(parts, list) or any(part.get("type") not in WORDS for part in parts):
         return message, ()
-    return {**message, "content": "".join(part["text"] for part in parts)}, ()
+    return {**message, "content": "".join(part[part["type"]] for part in parts)}, ()
+
+
+WORDS = ("text", "refusal")
+"""Kinds of content part that are words, under the key of their kind."""
 
 
 def no_null_content(message: Json, target: Target) -> tuple[Json, tuple[Change, ...]]:
@@ -135,13 +154,14 @@ def merge_systems(out: Json, field: str, value: Any, target: Target) -> tuple[Ch
 def user_speaks(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
     """A conversation in which the user has said something and is to be answered, for vendors that take no other.
 
-    Of system messages alone, the last becomes the user's; after an assistant's last word, the user asks it to go on.
+    A system message that comes last becomes the user's, if nobody but the assistant has spoken; after an assistant's last word, the user
+    asks it to go on.
     """
     sent = out[field]
     if sent[-1]["role"] == "assistant" and not sent[-1].get("tool_calls"):
         out[field] = [*sent, {"role": "user", "content": GO_ON}]
         return (Change("messages[].role:assistant", "emulated", "asked to go on", "the vendor wants the last word to be the user's"),)
-    if all(message["role"] == "system" for message in sent):
+    if sent[-1]["role"] == "system" and all(message["role"] in ("system", "assistant") for message in sent):
         out[field] = [*sent[:-1], {**sent[-1], "role": "user"}]
         return (Change("messages[].role:system", "emulated", "user", "the vendor wants the user to have said something"),)
     return ()

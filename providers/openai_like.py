@@ -1,14 +1,16 @@
 """What most vendors share: OpenAI's chat completions and embeddings, with differences stated as data. See zhipu/adapter.py for a use."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from msgspec import DecodeError, Struct, ValidationError
 
-from providers.base import Fault, Json, Kind, Outgoing, Stream, Target, decode, encode
+from providers.base import SHAPELESS, Fault, Json, Kind, Outgoing, Stream, Target, decode, encode
 from providers.faults import Errors, make_fault
 from providers.fields import Fields, Rule, apply, drop, kept_here, native, served_model
 from providers.sse import EventReader, EventTooLong
+from providers.unfinished import unfinished
 
 UNKNOWN = drop("not known to this vendor")
 
@@ -30,10 +32,19 @@ class OpenAIChat(Struct, frozen=True):
     reasoning: str = "reasoning_content"
     """The vendor's name for it."""
     errors: Errors = {}
+    done_ends: bool = True
+    """`[DONE]` ends an answer also where it gives no reason to finish; not so at servers that send it after a failure too."""
+    mark: Mapping[str, Any] | None = None
+    """What tells the vendor that a last turn of the assistant's is unfinished; {}: nothing has to; None: it cannot go on with one."""
+    beside: Mapping[str, Any] = {}
+    """Fields of the request that tell it."""
 
     def request(self, body: Json, target: Target) -> Outgoing:
         out, changes = apply(self.fields, self.others, body, target)
         return Outgoing(target.base_url + self.path, encode(out), changes=changes)
+
+    def continuation(self, body: Json, said: str) -> Json | None:
+        return None if self.mark is None else unfinished(body, said, self.mark, self.beside)
 
     def response(self, body: bytes) -> Json:
         answer = read_json(body)
@@ -62,6 +73,8 @@ class OpenAIChat(Struct, frozen=True):
     def settle(self, choice: Json, said: Json) -> None:
         """Puts a choice into OpenAI's words; `said` is its message or delta. Both are the decoded reply's own, and edited."""
         if reason := choice.get("finish_reason"):
+            if reason.__class__ is not str:
+                raise Fault("broken", "the provider's answer has a finish reason of no known form")
             if reason in self.failed:
                 raise Fault(self.failed[reason], f"the provider ended its answer with `{reason}`", code=reason)
             if reason in self.finish:
@@ -73,17 +86,20 @@ class OpenAIChat(Struct, frozen=True):
 
 
 class Chunks:
-    """OpenAI chunks out of a vendor's event stream; notices an answer that stops before its end."""
+    """OpenAI chunks out of a vendor's event stream; notices an answer that stops before its end.
 
-    __slots__ = ("_calls", "_chat", "_done", "_ended", "_open", "_reader")
+    It ends where each of its choices has a reason to finish, or, if the chat's `done_ends` says so, with `[DONE]`.
+    """
+
+    __slots__ = ("_begun", "_calls", "_chat", "_done", "_open", "_reader")
 
     def __init__(self, chat: OpenAIChat) -> None:
         self._chat = chat
         self._reader = EventReader()
         self._calls: dict[int, list[str]] = {}
+        self._begun: set[int] = set()
         self._open: set[int] = set()
         """Choices that have begun and not ended."""
-        self._ended = False
         self._done = False
 
     def feed(self, data: bytes) -> list[Json]:
@@ -94,34 +110,40 @@ class Chunks:
 
     def end(self) -> list[Json]:
         last = self._chunks(self._reader.end())
-        if not (self._ended or self._open) or (self._open and not self._done):
-            raise Fault("broken", "the provider's answer ended before it was complete")
-        return last
+        if not self._begun or (self._open and not (self._done and self._chat.done_ends)):
+            raise unended()
+        ends: list[Json] = [
+            {"index": at, "delta": {}, "finish_reason": "tool_calls" if at in self._calls else "stop"} for at in sorted(self._open)
+        ]
+        self._open = set()
+        return [*last, {"choices": ends}] if ends else last
 
     def _chunks(self, payloads: list[bytes]) -> list[Json]:
         chunks: list[Json] = []
         for payload in payloads:
             if payload == b"[DONE]":
                 self._done = True
-            else:
-                try:
-                    chunk = self._chat.chunk(read_json(payload))
-                except Fault:
-                    if self._open or not self._ended:
-                        raise
-                    continue  # a finished answer stays whole
+                continue
+            try:
+                chunk = self._chat.chunk(read_json(payload))
                 if chunk is None:
                     continue
                 for choice in chunk.get("choices") or ():
                     index = choice.get("index") or 0
-                    if choice.get("finish_reason"):
-                        self._open.discard(index)
-                        self._ended = True
-                    else:
+                    if index not in self._begun:
+                        if index.__class__ is not int:
+                            raise Fault("broken", "the provider's answer has an index of no known form")
+                        self._begun.add(index)
                         self._open.add(index)
                     if calls := (choice.get("delta") or {}).get("tool_calls"):
                         self._number(index, calls)
-                chunks.append(chunk)
+                    if choice.get("finish_reason"):  # the last of all: a chunk that is of no known form ends nothing
+                        self._open.discard(index)
+            except (Fault, *SHAPELESS):
+                if self._open or not self._begun:
+                    raise
+                continue  # a finished answer stays whole
+            chunks.append(chunk)
         return chunks
 
     def _number(self, choice: int, calls: list[Json]) -> None:
@@ -129,7 +151,7 @@ class Chunks:
         known = self._calls.setdefault(choice, [])
         for call in calls:
             index = call.get("index")
-            if isinstance(index, int) and index >= 0:
+            if index.__class__ is int and index >= 0:
                 continue
             call_id = call.get("id")
             if call_id and call_id not in known:
@@ -160,6 +182,22 @@ class OpenAIEmbeddings(Struct, frozen=True):
 
     def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return make_fault(self.errors, status, headers, body)
+
+
+def kept(payloads: list[bytes], chunk_of: Callable[[Json], Json], is_whole: Callable[[], bool]) -> list[Json]:
+    """The chunks of events, for streams of a form of their own. What comes after the end of an answer and is none is passed over."""
+    chunks: list[Json] = []
+    for payload in payloads:
+        try:
+            chunks.append(chunk_of(read_json(payload)))
+        except (Fault, *SHAPELESS):
+            if not is_whole():
+                raise
+    return chunks
+
+
+def unended() -> Fault:
+    return Fault("broken", "the provider's answer ended before it was complete")
 
 
 def read_json(data: bytes) -> Json:

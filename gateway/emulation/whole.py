@@ -40,7 +40,7 @@ def added(usages: Sequence[Json | None]) -> Json | None:
     """The sum of several usages; None if one is not known: a part of the sum would look like the whole."""
     total: Json = {}
     for usage in usages:
-        if not usage:
+        if not usage or not isinstance(usage, dict):
             return None
         _add(total, usage)
     return total or None

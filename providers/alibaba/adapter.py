@@ -55,6 +55,9 @@ ADAPTER = Adapter(
     surface="compatible",
     base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
     auth={"api_key": API_KEY},
-    endpoints={"chat": CompatibleChat(fields=CHAT_FIELDS), "embeddings": CompatibleEmbeddings(fields=EMBEDDINGS_FIELDS)},
+    endpoints={
+        "chat": CompatibleChat(fields=CHAT_FIELDS, mark={"partial": True}),
+        "embeddings": CompatibleEmbeddings(fields=EMBEDDINGS_FIELDS),
+    },
 )
 SURFACES = (ADAPTER, NATIVE)

@@ -16,7 +16,7 @@ from providers.auth import API_KEY
 from providers.base import JSON_BODY, Adapter, Fault, Json, Outgoing, Stream, Target, encode
 from providers.embeddings import dimensions, reply
 from providers.fields import Fields, apply, drop, kept_here, native, one_of, served_model
-from providers.openai_like import UNKNOWN, read_json
+from providers.openai_like import UNKNOWN, kept, read_json, unended
 from providers.sse import EventReader, EventTooLong
 
 CHAT_FIELDS: Fields = {**SHARED, "stream": native}
@@ -62,7 +62,7 @@ class NativeChat(Struct, frozen=True):
             raise fault_of(200, {}, answer)
         choices = [spoken(choice, number) for number, choice in enumerate(output["choices"])]
         if not all(choice["finish_reason"] for choice in choices):
-            raise Fault("broken", "the provider's answer ended before it was complete")
+            raise unended()
         more = {"search_info": output["search_info"]} if output.get("search_info") else {}
         return {"id": answer.get("request_id"), "choices": choices, "usage": usage_of([answer.get("usage") or {}]), **more}
 
@@ -174,35 +174,40 @@ class NativeChunks:
             self._status = int(found[-1])
         self._tail = seen[-STATUS_SIZE:]
         try:
-            return [self._chunk(read_json(payload)) for payload in self._reader.feed(data)]
+            return kept(self._reader.feed(data), self._chunk, self._is_whole)
         except EventTooLong as exc:
             raise Fault("broken", f"the provider sent {exc}") from exc
 
     def end(self) -> list[Json]:
-        last = [self._chunk(read_json(payload)) for payload in self._reader.end()]
-        if not self._finished or not all(self._finished.values()):
-            raise Fault("broken", "the provider's answer ended before it was complete")
+        last = kept(self._reader.end(), self._chunk, self._is_whole)
+        if not self._is_whole():
+            raise unended()
         return last
+
+    def _is_whole(self) -> bool:
+        return bool(self._finished) and all(self._finished.values())
 
     def _chunk(self, event: Json) -> Json:
         output = event.get("output")
         if event.get("code") or not isinstance(output, dict):
             raise fault_of(self._status, {}, event)  # of an unknown code the status decides
         choices = [spoken(choice, number, "delta") for number, choice in enumerate(output.get("choices") or ())]
-        for choice in choices:
-            self._finished[choice["index"]] = self._finished.get(choice["index"], False) or choice["finish_reason"] is not None
         chunk: Json = {"id": event.get("request_id"), "object": "chat.completion.chunk", "choices": choices}
         if usage := event.get("usage"):
             self._used[choices[0]["index"] if choices else 0] = usage
             chunk["usage"] = usage_of(list(self._used.values()))
         if output.get("search_info"):
             chunk["search_info"] = output["search_info"]
+        for choice in choices:
+            self._finished[choice["index"]] = self._finished.get(choice["index"], False) or choice["finish_reason"] is not None
         return chunk
 
 
 class NativeEmbeddings(Struct, frozen=True):
+    fields: Fields
+
     def request(self, body: Json, target: Target) -> Outgoing:
-        out, changes = apply(EMBEDDINGS_FIELDS, UNKNOWN, body, target)
+        out, changes = apply(self.fields, UNKNOWN, body, target)
         sent = {"model": out.pop("model"), "input": {"texts": out.pop("input")}, "parameters": out}
         return Outgoing(f"{target.base_url}/services/embeddings/text-embedding/text-embedding", encode(sent), changes=changes)
 
@@ -227,5 +232,5 @@ NATIVE = Adapter(
     surface="native",
     base_url="https://dashscope.aliyuncs.com/api/v1",
     auth={"api_key": API_KEY},
-    endpoints={"chat": NativeChat(CHAT_FIELDS), "embeddings": NativeEmbeddings()},
+    endpoints={"chat": NativeChat(CHAT_FIELDS), "embeddings": NativeEmbeddings(EMBEDDINGS_FIELDS)},
 )

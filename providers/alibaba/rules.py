@@ -105,7 +105,8 @@ SHARED: Fields = {
         "enable_code_interpreter", "vl_high_resolution_images",
     ),
     **all_dropped(
-        "not offered", "user", "metadata", "service_tier", "prediction", "audio", "prompt_cache_key", "safety_identifier", "verbosity",
+        "not offered", "user", "metadata", "service_tier", "prediction", "audio", "prompt_cache_key", "prompt_cache_retention",
+        "prompt_cache_options", "safety_identifier", "verbosity", "moderation",
     ),
 }  # fmt: skip
 

@@ -118,8 +118,8 @@ CHAT_FIELDS: Fields = {
         "seed", "user", "repetition_penalty", "thinking", "enable_thinking", "thinking_budget", "web_search", "preemptible",
     ),
     **all_dropped(
-        "not offered", "top_logprobs", "logit_bias", "metadata", "prediction", "audio", "prompt_cache_key", "safety_identifier",
-        "verbosity",
+        "not offered", "top_logprobs", "logit_bias", "metadata", "prediction", "audio", "prompt_cache_key", "prompt_cache_retention",
+        "prompt_cache_options", "safety_identifier", "verbosity", "moderation",
     ),
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from providers.faults import make_fault, said
 from providers.fields import Fields, all_dropped, all_native, answers, apply, clamp, drop_unless, kept_here, most_tokens, native, rename
 from providers.json_mode import json_mode
 from providers.messages import flat_text, messages, no_blanks, no_null_content, only, parts, role, text_part
-from providers.openai_like import UNKNOWN, read_json
+from providers.openai_like import UNKNOWN, kept, read_json, unended
 from providers.sse import EventReader, EventTooLong
 from providers.tools import choice, functions
 
@@ -97,8 +97,8 @@ CHAT_FIELDS: Fields = {
         "system_memory_id",
     ),
     **all_dropped(
-        "not offered", "seed", "top_logprobs", "logit_bias", "metadata", "prediction", "audio", "prompt_cache_key", "safety_identifier",
-        "verbosity",
+        "not offered", "seed", "top_logprobs", "logit_bias", "metadata", "prediction", "audio", "prompt_cache_key",
+        "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "verbosity", "moderation",
     ),
 }  # fmt: skip
 
@@ -123,8 +123,10 @@ def shaped(out: Json) -> tuple[Json, tuple[Change, ...]]:
 class LegacyChat(Struct, frozen=True):
     """A chat endpoint of the older API."""
 
+    fields: Fields
+
     def request(self, body: Json, target: Target) -> Outgoing:
-        out, changes = apply(CHAT_FIELDS, UNKNOWN, body, target)
+        out, changes = apply(self.fields, UNKNOWN, body, target)
         legacy, more = shaped(out)
         return Outgoing(address("chat", target), encode(legacy), changes=changes + more)
 
@@ -161,15 +163,18 @@ class LegacyStream:
 
     def feed(self, data: bytes) -> list[Json]:
         try:
-            return [self._chunk(read_json(payload)) for payload in self._reader.feed(data)]
+            return kept(self._reader.feed(data), self._chunk, self._is_whole)
         except EventTooLong as exc:
             raise Fault("broken", f"the provider sent {exc}") from exc
 
     def end(self) -> list[Json]:
-        last = [self._chunk(read_json(payload)) for payload in self._reader.end()]
+        last = kept(self._reader.end(), self._chunk, self._is_whole)
         if not self._ended:
-            raise Fault("broken", "the provider's answer ended before it was complete")
+            raise unended()
         return last
+
+    def _is_whole(self) -> bool:
+        return self._ended
 
     def _chunk(self, event: Json) -> Json:
         if "result" not in event:
@@ -181,9 +186,9 @@ class LegacyStream:
             if thoughts := event["function_call"].get("thoughts"):
                 delta["reasoning_content"] = thoughts
         self._unsafe = self._unsafe or is_unsafe(event)
-        self._ended = self._ended or bool(event.get("is_end"))
         reason = finish(event, called=self._called, unsafe=self._unsafe) if event.get("is_end") else None
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        self._ended = self._ended or bool(event.get("is_end"))
         return {**head(event), "object": "chat.completion.chunk", "choices": [choice]}
 
 
@@ -227,7 +232,7 @@ LEGACY = Adapter(
     base_url=HOST,
     auth={"access_token": Auth(("access_key_id", "access_key_secret"), access_token)},
     endpoints={
-        "chat": LegacyChat(),
+        "chat": LegacyChat(CHAT_FIELDS),
         "embeddings": LegacyEmbeddings(
             fields={**EMBEDDINGS_BASICS, "model": kept_here, "user": rename("user_id"), "user_id": native}, errors=LEGACY_ERRORS
         ),
