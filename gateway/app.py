@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from gateway.api.auth import authenticate
 from gateway.api.routes import endpoint_of
 from gateway.api.serving import Serving
 from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send, event
 from gateway.deadline import Ticker
+from gateway.room import Room
 from gateway.routing.health import Health
 from gateway.snapshot import Snapshot
 from gateway.upstream import Http, Upstream
@@ -36,7 +38,7 @@ class App:
         self.admin = admin
         """What answers under `/admin/`; it checks its own key."""
         self._ticker: Ticker | None = None
-        self.in_flight = 0
+        self.room = Room()
         self.draining = False
         self.reload_failed = ""
         """Why the files on disk are not what is running, if they are not."""
@@ -59,14 +61,12 @@ class App:
         path: str = scope["path"]
         if path.startswith("/admin/") and self.admin is not None:
             return await self.admin(scope, receive, send)
-        exchange = Exchange(scope, receive, send, self._ticker or Ticker(asyncio.get_running_loop()))
+        exchange = Exchange(scope, receive, send, self._ticker or Ticker(asyncio.get_running_loop()), self.serving.snapshot.body_timeout)
         if path in ("/healthz", "/readyz"):
             return await self._health(exchange)
-        self.in_flight += 1
         try:
             await self._serve(exchange)
         finally:
-            self.in_flight -= 1
             exchange.unwatch()
             record = exchange.record()
             for sink in self.sinks:
@@ -77,9 +77,15 @@ class App:
         """The rim: whatever happens further in, the client gets one answer, in OpenAI's words."""
         try:
             serve = endpoint_of(exchange)
-            if self.in_flight > self.serving.snapshot.max_in_flight:
-                raise overloaded()
-            await serve(exchange, self.serving)
+            snapshot = self.serving.snapshot
+            if not self.room.enter(snapshot.max_in_flight):
+                authenticate(exchange, snapshot)  # strangers do not stand in line
+                if not await self.room.wait(snapshot.queue, snapshot.queue_timeout):
+                    raise overloaded()
+            try:
+                await serve(exchange, self.serving)
+            finally:
+                self.room.leave(self.serving.snapshot.max_in_flight)
         except Refusal as refusal:
             if not exchange.left:
                 await exchange.refuse(refusal)
@@ -111,7 +117,7 @@ class App:
         if exchange.path == "/healthz":
             return await exchange.answer(200, b'{"status":"ok"}')
         snapshot = self.serving.snapshot
-        told: Json = {"status": "draining" if self.draining else "ready", "config": snapshot.revision, "in_flight": self.in_flight}
+        told: Json = {"status": "draining" if self.draining else "ready", "config": snapshot.revision, "in_flight": self.room.taken}
         if self.reload_failed:
             told["reload"] = self.reload_failed
         return await exchange.answer(503 if self.draining else 200, encode(told))
@@ -127,7 +133,8 @@ def failure(request_id: str) -> Refusal:
 
 
 def stopping() -> Refusal:
-    return Refusal(503, "The gateway is being stopped, and the answer took too long to wait for.", kind="api_error", code="overloaded")
+    message = "The gateway is being stopped, and the answer took too long to wait for."
+    return Refusal(503, message, kind="api_error", code="overloaded", headers=[(b"retry-after", b"1")])
 
 
 def overloaded() -> Refusal:

@@ -19,10 +19,14 @@ from gateway.catalog import shipped
 from gateway.config import Settings, build, load_catalog
 from gateway.demo import KEY, demo_settings
 from gateway.logs import Lines, set_up
+from gateway.settings import Server
 from gateway.simulate import Simulators, parse_account
 from gateway.yaml_file import ConfigError, Problem
 from providers.load import load
 from providers.simulation import Brain
+
+DEMO = Server.model_validate({"drain": "5s", "pre_stop": "0s"})
+"""How the demo ends: nobody balances load over it."""
 
 
 def serve(settings: Settings, directory: Path, host: str, port: int) -> None:
@@ -34,7 +38,7 @@ def serve(settings: Settings, directory: Path, host: str, port: int) -> None:
     def ready() -> None:
         click.echo(f"banjia serves on {address(sock)}  (config {app.serving.snapshot.revision})", err=True)
 
-    uvloop.run(server.run(app, sock, drain=settings.gateway.server.drain, directory=directory, ready=ready))
+    uvloop.run(server.run(app, sock, settings.gateway.server, directory=directory, ready=ready))
 
 
 def make_app(settings: Settings, directory: Path | None) -> App:
@@ -62,7 +66,7 @@ def demo(host: str, port: int, brain: str) -> None:
 
     beside = ((Simulators(thinks.brain, settings.catalog), at),)
     try:
-        uvloop.run(server.run(app, sock, drain=5, beside=beside, ready=ready))
+        uvloop.run(server.run(app, sock, DEMO, beside=beside, ready=ready))
     finally:
         thinks.stop()
 

@@ -6,19 +6,30 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from watchfiles import awatch
 
 from gateway.app import App, Asgi
 from gateway.config import build, load
+from gateway.connection import Config
+from gateway.deadline import Ticker
+from gateway.settings import Server
 from gateway.yaml_file import ConfigError
 
 log = logging.getLogger(__name__)
+
+FAREWELL = 5.0
+"""Seconds in which answers that are cut off must be counted, and their clients take the error that ends them."""
+UNSENT = 128 << 10
+"""Bytes that the kernel holds for a client beyond those on their way: what a slow reader has not asked for stays with the provider."""
+BESIDE = Server.model_validate({"drain": "1s", "pre_stop": "0s"})
+"""For what is served beside the gateway, and has nothing to lose."""
+_one_at_a_time = Lock()
+"""Reads of the config, so that the last to begin is the last to be swapped in."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -26,6 +37,8 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # connections have it from their listener
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         sock.bind((host, port))
     except OSError as exc:
@@ -38,53 +51,12 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-class _Joined:
-    """A transport that sends the head of a response together with the first bytes of its body: a write to a socket is the dearest thing a
-    request does, and uvicorn makes two where one will do. What is not a final head goes out at once.
-    """
-
-    __slots__ = ("_held", "_transport", "_write")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._write = transport.write
-        self._held = b""
-
-    def write(self, data: bytes) -> None:
-        if self._held:
-            data, self._held = self._held + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1") and data.endswith(b"\r\n\r\n"):
-            self._held = data
-            return
-        self._write(data)
-
-    def flush(self) -> None:
-        """Sends a head that no body follows, as in an answer to HEAD."""
-        if self._held:
-            self._write(self._held)
-            self._held = b""
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class _Protocol(HttpToolsProtocol):
-    def on_response_complete(self) -> None:
-        self.transport.flush()  # type: ignore[attr-defined]  # ours
-        super().on_response_complete()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP's are
-        super().connection_made(_Joined(transport))  # type: ignore[arg-type]  # it has all that is used of one
-
-
 class _Server(uvicorn.Server):
     """uvicorn that leaves signals to us, since draining is ours, and says when it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    config: Config
+
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
 
@@ -93,49 +65,57 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.ticker = Ticker(asyncio.get_running_loop())
         await super().startup(sockets)
         self.listening.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes no new connections, lets answers under way end for as long as `drain` says, and then ends them."""
+        cut = asyncio.get_running_loop().call_later(self.config.patience.drain, self._cut)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cut.cancel()
 
-def server_of(app: Asgi, grace: float) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            http=_Protocol,
-            lifespan="off",
-            proxy_headers=False,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            ws="none",
-            timeout_graceful_shutdown=max(1, round(grace)),
-            timeout_keep_alive=75,
-        )
-    )
+    def _cut(self) -> None:
+        """Whoever serves a request tells its client; who does not take that is not waited for."""
+        for task in self.server_state.tasks:
+            task.cancel()
+        asyncio.get_running_loop().call_later(FAREWELL, self.hang_up)
+
+    def hang_up(self) -> None:
+        self.force_exit = True
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()
+
+
+def server_of(app: Asgi, settings: Server) -> _Server:
+    return _Server(Config(app, settings))
 
 
 async def run(
     app: App,
     sock: socket.socket,
+    settings: Server,
     *,
-    drain: float,
     directory: Path | None = None,
     beside: tuple[tuple[Asgi, socket.socket], ...] = (),
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves until SIGTERM or SIGINT. `directory`: the config's, reloaded when it changes. `beside`: other applications to serve."""
     await app.open()
-    servers = [server_of(app, drain), *(server_of(other, 1) for other, _ in beside)]
+    servers = [server_of(app, settings), *(server_of(other, BESIDE) for other, _ in beside)]
     sockets = [sock, *(at for _, at in beside)]
-    stop = asyncio.Event()
+    stopping = Stopping(app, servers)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, app, stop, servers)
-    watcher: asyncio.Task[None] | None = None
+    loop.add_signal_handler(signal.SIGTERM, stopping.asked)
+    loop.add_signal_handler(signal.SIGINT, stopping.asked_by_hand)
+    over = asyncio.Event()
+    reloading: list[asyncio.Task[None]] = []
     if directory is not None:
-        loop.add_signal_handler(signal.SIGHUP, reload, app, directory)
-        watcher = asyncio.create_task(_watch(app, directory, stop))
+        wanted = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, wanted.set)
+        reloading = [asyncio.create_task(_watch(directory, wanted, over)), asyncio.create_task(_reload_when(wanted, app, directory))]
     try:
         async with asyncio.TaskGroup() as group:
             for server, at in zip(servers, sockets, strict=True):
@@ -143,49 +123,84 @@ async def run(
             for server in servers:
                 await server.listening.wait()
             ready()
-            await stop.wait()
+            await stopping.wait(settings.pre_stop)
             for server in servers:
                 server.should_exit = True
     finally:
-        if watcher is not None:
-            watcher.cancel()
+        over.set()
+        for task in reloading:
+            task.cancel()
         await app.close()
 
 
-def _stop(app: App, stop: asyncio.Event, servers: list[_Server]) -> None:
-    """The first signal lets running answers end; the second does not."""
-    if app.draining:
-        for server in servers:
-            server.force_exit = True
-    app.draining = True
-    stop.set()
+class Stopping:
+    """From the signal to the moment when listeners close: requests are taken still, so that a balancer has time to see that they should not
+    be sent here any more."""
+
+    def __init__(self, app: App, servers: list[_Server]) -> None:
+        self._app = app
+        self._servers = servers
+        self._first = asyncio.Event()
+        self._now = asyncio.Event()
+
+    async def wait(self, pre_stop: float) -> None:
+        await self._first.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pre_stop):
+                await self._now.wait()
+
+    def asked(self) -> None:
+        """The first signal lets running answers end; the second does not."""
+        if self._app.draining:
+            self._now.set()
+            for server in self._servers:
+                server.hang_up()
+        self._app.draining = True
+        for server in self._servers:
+            server.config.closing = True
+        self._first.set()
+
+    def asked_by_hand(self) -> None:
+        """At a keyboard there is no balancer to wait for."""
+        self.asked()
+        self._now.set()
 
 
 def reload(app: App, directory: Path) -> list[str]:
-    """Reads the config again and swaps it in whole; where it has problems, they are told and what runs goes on."""
-    try:
-        snapshot = build(load(directory))
-    except ConfigError as exc:
-        app.reload_failed = f"{len(exc.problems)} problem(s); see the log"
-        for problem in exc.problems:
-            log.error("config not reloaded: %s", problem)
-        return [str(problem) for problem in exc.problems]
-    app.reload_failed = ""
-    if snapshot.revision != app.serving.snapshot.revision:
-        app.swap(snapshot)
-        log.info("config %s is running", snapshot.revision)
-    return []
+    """Reads the config again and swaps it in whole; where it has problems, they are told and what runs goes on. Takes a tenth of a second
+    of CPU, so it belongs in a thread."""
+    with _one_at_a_time:
+        try:
+            snapshot = build(load(directory))
+        except ConfigError as exc:
+            app.reload_failed = f"{len(exc.problems)} problem(s); see the log"
+            for problem in exc.problems:
+                log.error("config not reloaded: %s", problem)
+            return [str(problem) for problem in exc.problems]
+        app.reload_failed = ""
+        if snapshot.revision != app.serving.snapshot.revision:
+            app.swap(snapshot)
+            log.info("config %s is running", snapshot.revision)
+        return []
 
 
-async def _watch(app: App, directory: Path, stop: asyncio.Event) -> None:
+async def _watch(directory: Path, wanted: asyncio.Event, over: asyncio.Event) -> None:
     """Kubernetes swaps a link rather than writing a file: so the folder is watched, not the files."""
-    async for _ in awatch(directory, stop_event=stop, recursive=True, step=400, debounce=400):
-        reload(app, directory)
+    async for _ in awatch(directory, stop_event=over, recursive=True, step=400, debounce=400):
+        wanted.set()
+
+
+async def _reload_when(wanted: asyncio.Event, app: App, directory: Path) -> None:
+    """However often it is wanted while one goes on, one more follows."""
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        await asyncio.to_thread(reload, app, directory)
 
 
 async def run_simulators(application: Asgi, sock: socket.socket, *, ready: Callable[[], None]) -> None:
     """Serves an application that has nothing to drain, until SIGTERM or SIGINT."""
-    server = server_of(application, 1)
+    server = server_of(application, BESIDE)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: setattr(server, "should_exit", True))

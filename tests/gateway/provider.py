@@ -53,6 +53,10 @@ class Provider:
         """A request has come in whole."""
         self.left = Event()
         """The other side has closed a connection that was held."""
+        self.gone = Event()
+        """A connection has ended, whoever ended it."""
+        self.written = 0
+        """Bytes that the kernel has taken."""
         self._loop = loop
         self._script = script
         self._let_go = asyncio.Event()
@@ -96,11 +100,13 @@ class Provider:
                     await self._do(act, reader, writer)
         finally:
             writer.close()
+            self.gone.set()
 
     async def _do(self, act: bytes | Act, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if isinstance(act, bytes):
             writer.write(act)
             await writer.drain()
+            self.written += len(act)
         elif act is HOLD:
             await self._hold(reader)
         else:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from providers.base import Json
 from tests.conftest import PATIENCE, TEAM, Background, Served, snapshot_of
-from tests.gateway.provider import HOLD, Make, route, said, streamed
+from tests.gateway.provider import HOLD, Make, account_at, route, said, streamed
 
 Gateway = Callable[..., Served]
 HELLO: Json = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
@@ -193,6 +194,9 @@ BODIES: dict[str, bytes] = {
     "deep": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     "deep-lists": b'{"messages":' + b"[" * DEEP + b"]" * DEEP + b"}",
     "deep-and-open": b'{"messages":' + b"[" * DEEP,
+    "201-levels": b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "a": ' + b"[" * 200 + b"]" * 200 + b"}",
+    "an-int-of-4301-digits": b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "seed": ' + b"9" * 4301 + b"}",
+    "an-int-of-a-million-digits": b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "seed": ' + b"9" * 10**6 + b"}",
     "giant-int": b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "seed": ' + b"9" * 5000 + b"}",
     "giant-float": b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "temperature": 1e999}',
     "nan": b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
@@ -214,7 +218,7 @@ def test_a_body_that_is_no_json_object_is_refused_in_words(served: Served, path:
 
 def test_a_body_that_is_as_deep_as_can_be_read_is_not_a_failure_of_the_gateway(served: Served) -> None:
     statuses = set()
-    for depth in range(850, 1000, 7):
+    for depth in (*range(180, 220, 3), *range(850, 1000, 50)):
         reply = served.client.post(
             "/v1/chat/completions",
             content=b'{"model":"m","messages":[{"role":"user","content":"x"}],"metadata":{"a":' + b"[" * depth + b"]" * depth + b"}}",
@@ -223,6 +227,30 @@ def test_a_body_that_is_as_deep_as_can_be_read_is_not_a_failure_of_the_gateway(s
 
     assert statuses <= {200, 400}
     assert 400 in statuses
+
+
+def test_200_levels_are_not_too_deep_however_many_objects_there_are(served: Served) -> None:
+    deep = b"[" * 199 + b"]" * 199
+    many = b",".join([b'{"role":"user","content":"x"}'] * 300)
+
+    reply = served.client.post("/v1/chat/completions", content=b'{"model":"m","messages":[%s],"a":%s}' % (many, deep))
+
+    assert "nested" not in reply.text
+
+
+def test_of_a_key_given_twice_the_last_counts_for_all(gateway: Gateway, provider: Make) -> None:
+    """What is checked is what is sent: the provider gets a body made anew, with the key once."""
+    one = provider(said())
+    served = gateway({"providers": {"p": one.account()}, "models": {"m": "p/m", "no": {"reject": "not for you"}}})
+    body = '{"model":"%s","model":"%s","Model":"no","messages":[{"role":"user","content":"x"}]}'
+
+    refused = served.client.post("/v1/chat/completions", content=body % ("m", "no"))
+    taken = served.client.post("/v1/chat/completions", content=body % ("no", "m"))
+
+    assert (refused.status_code, taken.status_code) == (404, 200)
+    assert one.requests[0].body.count(b'"model"') == 1
+    assert one.requests[0].json["model"] == "m"
+    assert b"not for you" not in one.requests[0].body
 
 
 @pytest.mark.parametrize("seed", [2**63, 2**64, -(2**64), 10**200])
@@ -382,7 +410,7 @@ def test_no_body_makes_the_gateway_fail(served: Served, fields: Json, message: J
 
 def test_requests_beyond_those_that_may_be_under_way_are_told_to_come_back(gateway: Gateway, provider: Make) -> None:
     one = provider((HOLD, *said()), said())
-    served = gateway({"server": {"max_in_flight": 1}, "providers": {"p": one.account()}, "models": route("p/x")})
+    served = gateway({"server": {"max_in_flight": 1, "queue": 0}, "providers": {"p": one.account()}, "models": route("p/x")})
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(served.chat)
@@ -394,6 +422,50 @@ def test_requests_beyond_those_that_may_be_under_way_are_told_to_come_back(gatew
     is_an_error(second, 503, "overloaded")
     assert second.headers["retry-after"] == "1"
     assert health.status_code == 200
+    assert first.result().status_code == 200
+    assert served.chat().status_code == 200
+
+
+def test_requests_beyond_those_that_may_be_under_way_wait_for_their_turn(gateway: Gateway, provider: Make) -> None:
+    one = provider((HOLD, *said()), said())
+    served = gateway({"server": {"max_in_flight": 1, "queue_timeout": "20s"}, "providers": {"p": one.account()}, "models": route("p/x")})
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(served.chat)
+        assert one.reached.wait(PATIENCE)
+        line = [pool.submit(served.chat) for _ in range(2)]
+        while served.app.room.waiting < 2:
+            time.sleep(0.01)
+        overflow = served.chat()
+        health, stranger = served.client.get("/readyz"), served.chat(headers={"authorization": "Bearer sk-wrong"})
+        assert not any(waiting.done() for waiting in line)
+        one.let_go()
+
+    is_an_error(overflow, 503, "overloaded")
+    assert overflow.headers["retry-after"] == "1"
+    is_an_error(stranger, 401, "invalid_api_key")
+    assert (health.status_code, health.json()["in_flight"]) == (200, 1)
+    assert [one_of.result().status_code for one_of in (first, *line)] == [200] * 3
+
+
+def test_the_line_is_twice_as_long_as_what_may_be_under_way() -> None:
+    snapshot = snapshot_of({"server": {"max_in_flight": 7}, "providers": {"p": account_at("http://127.0.0.1:9/v1")}})
+
+    assert (snapshot.queue, snapshot.queue_timeout) == (14, 5.0)
+
+
+def test_who_waits_too_long_for_a_turn_is_told_to_come_back(gateway: Gateway, provider: Make) -> None:
+    one = provider((HOLD, *said()), said())
+    settings = {"max_in_flight": 1, "queue_timeout": "100ms"}
+    served = gateway({"server": settings, "providers": {"p": one.account()}, "models": route("p/x")})
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(served.chat)
+        assert one.reached.wait(PATIENCE)
+        late = served.chat()
+        one.let_go()
+
+    is_an_error(late, 503, "overloaded")
     assert first.result().status_code == 200
     assert served.chat().status_code == 200
 

@@ -17,6 +17,7 @@ from gateway import server
 from gateway.app import App
 from gateway.config import build, load
 from gateway.server import listen
+from gateway.settings import Server
 from providers.base import Json
 from tests.conftest import KEY, NO_TLS, TEAM, url_of
 from tests.gateway.provider import DONE, END, HOLD, STREAM, Make, failed, route, said, word
@@ -51,14 +52,15 @@ class Running:
                 await asyncio.sleep(0.01)
 
 
-def serving(folder: Path, test: Callable[[Running], Awaitable[None]], *, drain: float = 5) -> App:
+def serving(folder: Path, test: Callable[[Running], Awaitable[None]], *, drain: float = 5, pre_stop: float = 0) -> App:
     """Runs the test beside the service, then ends that with SIGTERM, and waits for it to be over."""
 
     async def main() -> App:
         app = App(build(load(folder)))
+        settings = Server.model_validate({"drain": f"{drain}s", "pre_stop": f"{pre_stop}s"})
         sock = listen("127.0.0.1", 0)
         ready = asyncio.Event()
-        service = asyncio.create_task(server.run(app, sock, drain=drain, directory=folder, ready=ready.set))
+        service = asyncio.create_task(server.run(app, sock, settings, directory=folder, ready=ready.set))
         async with asyncio.timeout(LONG):
             await ready.wait()
         headers = {"authorization": f"Bearer {KEY}"}
