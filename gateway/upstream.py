@@ -19,6 +19,9 @@ LARGEST_REPLY = 64 << 20
 """Bytes of a plain reply; a larger one is a broken one."""
 LARGEST_ERROR = 1 << 20
 
+COOL_OFF: Mapping[Kind, float] = {"auth": 300.0, "quota": 300.0, "rate_limited": 5.0}
+"""Seconds that one of several credentials is left alone after a refusal, unless the provider says how long."""
+
 USUAL = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "banjia"}
 """Compressed replies could be bombs, and cost time on every piece of a stream. What is said here, aiohttp need not work out."""
 
@@ -52,7 +55,11 @@ class Upstream(Protocol):
         ...
 
     def forget(self, account: Account) -> None:
-        """The account's credential was refused: the next request gets a new one."""
+        """The account's credential has expired: the next request gets a new one."""
+        ...
+
+    def refused(self, account: Account, reply: Reply, fault: Fault) -> bool:
+        """The credential of `reply` was refused: it is left alone for a while. Whether the account has another, to be used at once."""
         ...
 
 
@@ -62,8 +69,12 @@ class Http:
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._session: aiohttp.ClientSession | None = None
-        self._credentials: dict[str, tuple[Account, Credential]] = {}
-        self._exchanges: dict[str, asyncio.Lock] = {}
+        self._credentials: dict[tuple[str, int], tuple[Account, Credential]] = {}
+        """By account and number of the credential."""
+        self._exchanges: dict[tuple[str, int], asyncio.Lock] = {}
+        self._turns: dict[str, int] = {}
+        self._cooling: dict[tuple[str, int], float] = {}
+        """Until when a credential is left alone."""
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
@@ -82,29 +93,55 @@ class Http:
             await self._session.close()
 
     async def send(self, account: Account, request: Outgoing, connect: float) -> Reply:
-        credential = self._held(account) or await self._prove(account, connect)
-        return await self._send(account, request, credential, connect)
+        number = self._turn(account) if account.spare else 0
+        credential = self._held(account, number) or await self._prove(account, number, connect)
+        reply = await self._send(account, request, credential, connect)
+        reply.number = number
+        return reply
 
     def forget(self, account: Account) -> None:
-        self._credentials.pop(account.name, None)
+        for number in range(1 + len(account.spare)):
+            self._credentials.pop((account.name, number), None)
 
-    def _held(self, account: Account) -> Credential | None:
+    def refused(self, account: Account, reply: Reply, fault: Fault) -> bool:
+        if not account.spare or fault.kind not in COOL_OFF or not isinstance(reply, _HttpReply):
+            return False
+        wait = fault.retry_after if fault.retry_after is not None else COOL_OFF[fault.kind]
+        self._cooling[account.name, reply.number] = self._now() + wait
+        return any(not self._cools(account, number) for number in range(1 + len(account.spare)))
+
+    def _turn(self, account: Account) -> int:
+        """The number of the credential whose turn it is: one after the other, but for those that are left alone."""
+        count = 1 + len(account.spare)
+        first = self._turns.get(account.name, 0)
+        order = [(first + step) % count for step in range(count)]
+        chosen = next((number for number in order if not self._cools(account, number)), None)
+        if chosen is None:
+            chosen = min(order, key=lambda number: self._cooling[account.name, number])
+        self._turns[account.name] = chosen + 1
+        return chosen
+
+    def _cools(self, account: Account, number: int) -> bool:
+        return self._cooling.get((account.name, number), 0.0) > self._now()
+
+    def _held(self, account: Account, number: int) -> Credential | None:
         """The account's credential, if it is still good. One made for other settings of the account is not."""
-        of, credential = self._credentials.get(account.name, (None, None))
+        of, credential = self._credentials.get((account.name, number), (None, None))
         if credential is None or credential.renew <= self._now():
             return None
         if of is not account:
             if of != account:
                 return None
-            self._credentials[account.name] = (account, credential)  # a reload made it anew, with nothing changed
+            self._credentials[account.name, number] = (account, credential)  # a reload made it anew, with nothing changed
         return credential
 
-    async def _prove(self, account: Account, connect: float) -> Credential:
+    async def _prove(self, account: Account, number: int, connect: float) -> Credential:
         """A new credential. Requests that want one at the same time wait for the same exchange."""
-        async with self._exchanges.setdefault(account.name, asyncio.Lock()):
-            if held := self._held(account):
+        async with self._exchanges.setdefault((account.name, number), asyncio.Lock()):
+            if held := self._held(account, number):
                 return held
-            exchange = account.auth.exchange(account.secrets, self._now())
+            secrets = {**account.secrets, **account.spare[number - 1]} if number else account.secrets
+            exchange = account.auth.exchange(secrets, self._now())
             try:
                 asked = next(exchange)
                 while True:
@@ -113,7 +150,7 @@ class Http:
                 raise Fault("auth", f"account {account.name}: the token's reply is of no known form") from exc
             except StopIteration as done:
                 credential: Credential = done.value
-            self._credentials[account.name] = (account, credential)
+            self._credentials[account.name, number] = (account, credential)
             return credential
 
     async def _exchange(self, account: Account, asked: Outgoing, connect: float) -> bytes:
@@ -127,7 +164,7 @@ class Http:
             raise Fault(kind, f"account {account.name} was given no token: HTTP {reply.status}", status=reply.status)
         return body
 
-    async def _send(self, account: Account, request: Outgoing, credential: Credential, connect: float) -> Reply:
+    async def _send(self, account: Account, request: Outgoing, credential: Credential, connect: float) -> "_HttpReply":
         if self._session is None:
             raise RuntimeError("upstream is not open")
         url = request.url
@@ -166,11 +203,13 @@ class Http:
 
 
 class _HttpReply:
-    __slots__ = ("_reply", "status")
+    __slots__ = ("_reply", "number", "status")
 
     def __init__(self, reply: aiohttp.ClientResponse) -> None:
         self._reply = reply
         self.status = reply.status
+        self.number = 0
+        """Of the account's credential that it was asked with."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -185,7 +224,9 @@ class _HttpReply:
     async def read(self, most: int = LARGEST_REPLY) -> bytes:
         length = self._reply.content_length
         try:
-            if length is not None and length <= most:
+            if length is not None:
+                if length > most:
+                    raise Fault("broken", f"the provider's answer is longer than {most} bytes")
                 return await self._reply.read()
             held = bytearray()
             async for piece in self._reply.content.iter_any():

@@ -1,17 +1,16 @@
 """POST /v1/chat/completions, plain and streamed."""
 
-import asyncio
 import time
 
 from gateway import usage
 from gateway.api import legacy_functions, validate
 from gateway.api.auth import authenticate
-from gateway.api.chat_out import ChatStream, complete, usage_of
+from gateway.api.chat_out import complete, usage_of
+from gateway.api.chat_stream import Telling, tokenizer_of
 from gateway.api.serving import Serving, plan_for
-from gateway.api.wire import Exchange, Left, event, refusal_of
+from gateway.api.wire import Exchange, refusal_of
 from gateway.deadline import Deadline
 from gateway.routing.attempt import Attempts
-from gateway.routing.begun import SHAPELESS, Begun
 from gateway.routing.plan import Plan, facts_of
 from gateway.snapshot import Hop
 from providers.base import Fault, Json, encode
@@ -35,11 +34,12 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
     attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict)
     try:
         if body.get("stream"):
-            await _stream(exchange, attempts, plan, body, deadline, functions=functions)
+            await Telling(exchange, attempts, plan, deadline, body, functions=functions).tell()
         else:
             await _plain(exchange, attempts, plan, body, functions=functions)
     finally:
         deadline.close()
+        attempts.close(exchange.usage)
 
 
 def deadline_of(exchange: Exchange, plan: Plan) -> Deadline:
@@ -69,7 +69,7 @@ async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json,
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
     if not whole.get("usage"):
-        whole["usage"] = usage_of(await usage.estimated(body, usage.texts_of(whole), _tokenizer(exchange)))
+        whole["usage"] = usage_of(await usage.estimated(body, usage.texts_of(whole), tokenizer_of(exchange.trail)))
     exchange.usage = whole["usage"]
     exchange.finish = whole["choices"][0].get("finish_reason") or ""
     await exchange.answer(200, encode(whole))
@@ -78,68 +78,3 @@ async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json,
 def _whole(exchange: Exchange, hop: Hop, answer: Json, *, functions: bool) -> Json:
     whole = complete(answer, model=hop.target.model.id, request_id=exchange.request_id, now=int(time.time()))
     return legacy_functions.plain(whole) if functions else whole
-
-
-async def _stream(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, deadline: Deadline, *, functions: bool) -> None:
-    exchange.stream = True
-    try:
-        begun = await attempts.stream(plan, body)
-    except Fault as fault:
-        raise refusal_of(fault, exchange.trail) from fault
-    deadline.extend(plan.hops[0].timeouts.total)  # a client's read timeout is of each wait, not of a whole stream
-    model = exchange.trail.hop.target.model.id if exchange.trail.hop else ""
-    wanted = bool((body.get("stream_options") or {}).get("include_usage"))
-    out = ChatStream(model=model, request_id=exchange.request_id, now=time.time, include_usage=wanted, functions=functions)
-    try:
-        await exchange.begin()
-        await _words(exchange, attempts, begun, out, body, deadline)
-    finally:
-        begun.close()
-        if out.usage is None:  # cut off, by whomever: what was said has been used
-            out.usage = await usage.estimated(body, out.said, _tokenizer(exchange))
-        exchange.usage, exchange.finish = out.usage, out.finish
-
-
-def _tokenizer(exchange: Exchange) -> str:
-    hop = exchange.trail.hop
-    return hop.target.model.tokenizer if hop else ""
-
-
-async def _words(exchange: Exchange, attempts: Attempts, begun: Begun, out: ChatStream, body: Json, deadline: Deadline) -> None:
-    """The answer from its first words to its end; a failure is told in an event, and then there is neither a finish nor a [DONE]."""
-    try:
-        await _hand_over(exchange, out.feed(begun.first), deadline)
-        while (chunks := await begun.more()) is not None:
-            if chunks and (events := out.feed(chunks)):
-                await _hand_over(exchange, events, deadline)
-        last = out.feed(begun.rest())
-        if out.usage is None:
-            deadline.stage("total", deadline.left())
-            out.usage = await usage.estimated(body, out.said, _tokenizer(exchange))
-    except (Fault, *SHAPELESS) as exc:
-        if not exchange.left:
-            fault = exc if isinstance(exc, Fault) else Fault("broken", "the provider's answer is of no known form")
-            attempts.broke(fault)
-            refusal = refusal_of(fault, exchange.trail)
-            exchange.refused = str(refusal)
-            await _hand_over(exchange, event(refusal.body), deadline, last=True)
-        return
-    except asyncio.CancelledError:
-        if exchange.left:
-            raise Left from None
-        raise
-    await _hand_over(exchange, last + out.end(), deadline, last=True)
-
-
-async def _hand_over(exchange: Exchange, events: bytes, deadline: Deadline, *, last: bool = False) -> None:
-    """Writes to the client. One that reads slowly is waited for as long as the call may take: it is not the provider that is silent."""
-    while True:
-        try:
-            return await (exchange.end(events) if last else exchange.write(events))
-        except asyncio.CancelledError:
-            fault = None if exchange.left else deadline.expired()
-            if fault is None:
-                raise
-            if deadline.left() <= 0:
-                exchange.refused = fault.message
-                raise Left from None

@@ -2,7 +2,8 @@
 
 import asyncio
 from array import array
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from math import isfinite
 from sys import byteorder
 from typing import Any
 
@@ -10,6 +11,8 @@ from gateway import tokens
 from gateway.api import validate
 from gateway.api.auth import authenticate
 from gateway.api.chat import deadline_of
+from gateway.api.chat_out import name_of
+from gateway.api.forms import is_count, odd, usage_in
 from gateway.api.serving import Serving, plan_for
 from gateway.api.wire import Exchange, Refusal, refusal_of
 from gateway.routing.attempt import Attempts
@@ -30,17 +33,21 @@ async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "")
     texts = await texts_of(body["input"])
     exchange.watch()
     deadline = deadline_of(exchange, plan)
+    attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict)
     try:
-        whole = await Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict).plain(
+        whole = await attempts.plain(
             plan,
             lambda hop: [{**body, "input": batch} for batch in batches(texts, hop)],
-            lambda hop, answers: joined(answers, len(texts), hop.target.model.id, base64=body.get("encoding_format") == "base64"),
+            lambda hop, answers: joined(
+                answers, len(texts), hop.target.model.id, width=body.get("dimensions", 0), base64=body.get("encoding_format") == "base64"
+            ),
         )
+        exchange.usage = whole["usage"]
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
     finally:
         deadline.close()
-    exchange.usage = whole["usage"]
+        attempts.close(exchange.usage)
     await exchange.answer(200, encode(whole))
 
 
@@ -63,26 +70,55 @@ def batches(texts: list[str], hop: Hop) -> list[list[str]]:
     return [texts[at : at + most] for at in range(0, len(texts), most)]
 
 
-def joined(answers: list[Json], count: int, model: str, *, base64: bool) -> Json:
-    """One reply with the vectors of all answers in the order of the input. Raises Fault("broken") where a provider left some out."""
-    vectors = [item["embedding"] for answer in answers for item in sorted(answer["data"], key=lambda item: item.get("index", 0))]
+def joined(answers: list[Json], count: int, model: str, *, width: int, base64: bool) -> Json:
+    """One reply with the vectors of all answers in the order of the input. Raises Fault("broken") where a provider left some out, or gave
+    others than were asked for. `width`: numbers of each, 0 if any will do."""
+    vectors = [numbers(item["embedding"]) for answer in answers for item in in_order(answer["data"])]
     if len(vectors) != count:
         raise Fault("broken", f"the provider gave {len(vectors)} vectors for {count} inputs")
+    widths = {len(vector) for vector in vectors}
+    if len(widths) != 1 or widths == {0} or (width and widths != {width}):
+        raise Fault(
+            "broken", f"the provider gave vectors of {', '.join(map(str, sorted(widths)))} numbers" + f" and not of {width}" * bool(width)
+        )
     data = [
         {"object": "embedding", "index": index, "embedding": in_base64(vector) if base64 else vector}
         for index, vector in enumerate(vectors)
     ]
-    prompt = sum((answer.get("usage") or {}).get("prompt_tokens") or 0 for answer in answers)
-    total = sum((answer.get("usage") or {}).get("total_tokens") or 0 for answer in answers)
+    usages = [usage_in(answer.get("usage")) or {} for answer in answers]
+    prompt = sum(usage.get("prompt_tokens") or 0 for usage in usages)
+    total = sum(usage.get("total_tokens") or 0 for usage in usages)
     usage = {"prompt_tokens": prompt or total, "total_tokens": total or prompt}
-    return {"object": "list", "data": data, "model": answers[0].get("model") or model, "usage": usage}
+    return {"object": "list", "data": data, "model": name_of(answers[0].get("model")) or model, "usage": usage}
 
 
-def in_base64(vector: Any) -> str:
-    """Little-endian 32-bit floats in base64, which OpenAI's SDKs ask for unless told otherwise."""
+def in_order(items: list[Json]) -> list[Json]:
+    """An answer's vectors in the order of its inputs. Where one says its place, all do, and no place is said twice."""
+    places = [item.get("index") for item in items]
+    if all(place is None for place in places):
+        return items
+    if len({*places}) != len(places) or not all(map(is_count, places)):
+        raise odd("places of vectors")
+    return sorted(items, key=lambda item: item["index"])
+
+
+def numbers(vector: Any) -> list[float]:
+    """A vector's numbers, also of a provider that gives base64 unasked. Raises one of SHAPELESS for what is no vector."""
     if isinstance(vector, str):
-        return vector
-    floats = array("f", vector)
+        return little_endian(array("f", b64decode(vector, validate=True))).tolist()
+    if vector.__class__ is not list:
+        raise odd("a vector")
+    if not isfinite(sum(vector)):  # a TypeError, if one of them is no number
+        raise odd("a vector")
+    return vector
+
+
+def in_base64(vector: list[float]) -> str:
+    """Little-endian 32-bit floats in base64, which OpenAI's SDKs ask for unless told otherwise."""
+    return b64encode(little_endian(array("f", vector)).tobytes()).decode()
+
+
+def little_endian(floats: "array[float]") -> "array[float]":
     if byteorder == "big":
         floats.byteswap()
-    return b64encode(floats.tobytes()).decode()
+    return floats

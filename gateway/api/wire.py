@@ -13,6 +13,7 @@ from msgspec import DecodeError, Struct, ValidationError
 from gateway.deadline import Ticker
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS
+from gateway.scrubbing import scrub
 from providers.base import Fault, Json, decode, encode
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +24,8 @@ Headers = list[tuple[bytes, bytes]]
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 WATCH_AFTER = 0.25
 """Seconds before somebody looks whether the client has left: most plain calls are over by then, and a watcher is a task of its own."""
+DEEPEST = 200
+"""Levels of lists and objects in each other: what goes through a request by recursion never comes near Python's own limit."""
 JSON_TYPE = (b"content-type", b"application/json")
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
@@ -71,11 +74,12 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_receive", "_send", "_task", "_watcher", "answered", "body_read", "finish", "headers", "key", "left", "method",
-        "model", "path", "refused", "request_id", "scope", "started", "status", "stream", "team", "ticker", "trail", "usage",
+        "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "finish", "headers", "key", "left",
+        "method", "model", "path", "refused", "request_id", "scope", "started", "status", "stream", "team", "ticker", "trail", "usage",
     )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker, patience: float) -> None:
+        """`patience`: seconds that its body may make no progress."""
         self.ticker = ticker
         """Has the loop too: finding the running one is a system call in Python 3.11."""
         self.started = perf_counter()
@@ -97,42 +101,64 @@ class Exchange:
         self.stream = False
         self.usage: Json | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._patience = patience
+        self._due = 0.0
+        """When the next bytes of the body must be there, while it is read."""
         self._watcher: asyncio.Task[None] | None = None
 
     # ---- the request ----
 
     async def read(self, most: int) -> bytes:
-        """The body. Raises Refusal(413) for one larger than `most` bytes, before it is read where it says so itself."""
+        """The body. Raises Refusal: 413 for one larger than `most` bytes, before it is read where it says so itself; 415 for a compressed
+        one, whose size nothing tells; 408 for one that makes no progress."""
+        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise compressed()
         length = self.headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > most:
             raise too_large(most)
+        self._task = asyncio.current_task(self.ticker.loop)
+        self._due = self.ticker.loop.time() + self._patience
+        self.ticker.add(self)
+        try:
+            body = await self._pieces(most)
+        except asyncio.CancelledError:
+            if self._due or self._task is None:
+                raise
+            self._task.uncancel()
+            raise stalled(self._patience) from None
+        finally:
+            self._due = 0.0
+            self.ticker.remove(self)
+        self.body_read = True
+        return body
+
+    async def _pieces(self, most: int) -> bytes:
         message = await self._receive()
         body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            self.body_read = True
-            if message["type"] == "http.disconnect":
-                raise Left
-            if len(body) > most:  # in one chunk, whose length no header tells
-                raise too_large(most)
-            return body
-        held = bytearray(body)
-        while message.get("more_body"):
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Left
-            held += message.get("body", b"")
-            if len(held) > most:
-                raise too_large(most)
-        self.body_read = True
-        return bytes(held)
+        if message.get("more_body"):
+            held = bytearray(body)
+            while message.get("more_body") and len(held) <= most:
+                self._due = self.ticker.loop.time() + self._patience
+                message = await self._receive()
+                held += message.get("body", b"")
+            body = bytes(held)
+        if message["type"] == "http.disconnect":
+            raise Left
+        if len(body) > most:  # no header has told
+            raise too_large(most)
+        return body
 
     async def json(self, most: int) -> Json:
-        """The body as a JSON object. Raises Refusal."""
+        """The body as a JSON object. Raises Refusal. Of a key that is given twice the last one counts; what is sent on is made anew from
+        what is read here, so that nobody behind can take the other."""
         raw = await self.read(most)
         try:
-            return decode(raw)
+            body = decode(raw)
         except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as exc:
-            raise Refusal(400, f"The body of the request is not a JSON object that can be read: {_where(exc)}.") from exc
+            raise no_json(_where(exc)) from exc
+        if raw.count(b"{") + raw.count(b"[") > DEEPEST and deeper(body, DEEPEST):
+            raise no_json(f"it is nested more than {DEEPEST} levels deep")
+        return body
 
     def watch(self) -> None:
         """From now on, if the client leaves, the task that serves it is cancelled. The body has been read."""
@@ -140,8 +166,13 @@ class Exchange:
         self.ticker.add(self)
 
     def tick(self, now: float) -> None:
-        """Called a while after `watch`: the call is not one of the many that are over at once."""
-        if perf_counter() - self.started > WATCH_AFTER:
+        """While the body is read: looks whether it comes. After `watch`: called when the call is not one of the many that are over at
+        once."""
+        if self._due:
+            if now >= self._due and self._task is not None:
+                self._due = 0.0
+                self._task.cancel()
+        elif perf_counter() - self.started > WATCH_AFTER:
             self.ticker.remove(self)
             self._watcher = self.ticker.loop.create_task(self._wait_until_it_leaves())
 
@@ -247,6 +278,33 @@ def too_large(most: int) -> Refusal:
     return Refusal(413, f"The request is too large: at most {most} bytes are taken.", code="request_too_large")
 
 
+def compressed() -> Refusal:
+    return Refusal(415, "A compressed body is not taken: send it as it is.", code="unsupported_content_encoding")
+
+
+def stalled(seconds: float) -> Refusal:
+    return Refusal(408, f"The body of the request made no progress for {seconds:g} s.", code="request_timeout")
+
+
+def no_json(why: str) -> Refusal:
+    return Refusal(400, f"The body of the request is not a JSON object that can be read: {why}.")
+
+
+def deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects stand in each other more than `most` levels deep."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _where(exc: Exception) -> str:
     text = str(exc) if isinstance(exc, DecodeError | ValidationError) else "it is nested too deeply or not UTF-8"
     return text.replace("`$`", "the top level")
@@ -254,23 +312,13 @@ def _where(exc: Exception) -> str:
 
 # ---- faults in OpenAI's words ----
 
-SECRETS = re.compile(r"(?:sk|fk|ak|bce-v3|Bearer)[-_ /][\w./+=-]{6,}|https?://\S+|\b[0-9a-f]{32}\.\w{8,}", re.I)
-LONGEST_MESSAGE = 2000
-SHORTEST_SECRET = 6
-
-
-def scrub(text: str) -> str:
-    """A provider's words without keys and addresses that may be in them."""
-    return SECRETS.sub("***", text[:LONGEST_MESSAGE])
-
 
 def refusal_of(fault: Fault, trail: Trail) -> Refusal:
     """The error a client gets for a fault when no hop is left."""
     verdict = VERDICTS[fault.kind]
-    message = scrub(fault.message)
-    for secret in trail.hop.account.secrets.values() if trail.hop else ():
-        if len(secret) >= SHORTEST_SECRET:
-            message = message.replace(secret, "***")
+    secrets = trail.hop.account.secret_words if trail.hop else ()
+    message = scrub(fault.message, secrets) or "the provider has said nothing of it"
+    param = scrub(fault.param, secrets) if fault.param else None
     if fault.kind == "auth":
         message = f"The gateway's own account with the provider was not accepted ({message}). This is for the gateway's operator to mend."
     headers: Headers = []
@@ -278,7 +326,7 @@ def refusal_of(fault: Fault, trail: Trail) -> Refusal:
         headers.append((b"retry-after", b"%d" % -(-fault.retry_after // 1)))
     if not verdict.again or trail.attempts > 1:
         headers.append((b"x-should-retry", b"false"))
-    return Refusal(verdict.status, message, kind=verdict.type, param=fault.param, code=verdict.code, headers=headers)
+    return Refusal(verdict.status, message, kind=verdict.type, param=param, code=verdict.code, headers=headers)
 
 
 def event(body: Mapping[str, Any]) -> bytes:

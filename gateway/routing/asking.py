@@ -48,7 +48,9 @@ class Asking:
             return await self._begin(hop, outgoing, None)
         if duties.whole:
             plain = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
-            return Told(await self._dutiful(hop, plain, self._request(hop, plain, of=body), duties))
+            whole = self._request(hop, plain, of=body)
+            self._trail.changes = outgoing.changes  # of what the client asked, which is a stream
+            return Told(await self._dutiful(hop, plain, whole, duties))
         if duties.copies == 1:
             return await self._begin(hop, outgoing, Restrained(hop.translator.stream(), duties, body.get("n") or 1))
         calls = (self._begin(hop, outgoing, Restrained(hop.translator.stream(), duties, 1)) for _ in range(duties.copies))
@@ -115,7 +117,7 @@ class Asking:
         try:
             raw = await reply.read()
             if reply.status != OK:
-                raise hop.translator.fault(reply.status, _lower(reply), raw)
+                raise self._judged(hop, reply, raw)
             try:
                 return hop.translator.response(raw)
             except SHAPELESS as exc:
@@ -128,11 +130,17 @@ class Asking:
         try:
             # JSON where a stream was asked for is an error, whatever the status says
             if reply.status != OK or reply.headers.get("content-type", "").startswith("application/json"):
-                raise hop.translator.fault(reply.status, _lower(reply), await reply.read(LARGEST_ERROR))
+                raise self._judged(hop, reply, await reply.read(LARGEST_ERROR))
             return await begin(stream or hop.translator.stream(), reply, self._deadline, hop.timeouts.idle)
         except BaseException:
             reply.close()
             raise
+
+    def _judged(self, hop: Hop, reply: Reply, body: bytes) -> Fault:
+        """What an error reply comes to."""
+        fault = hop.translator.fault(reply.status, {name.lower(): value for name, value in reply.headers.items()}, body)
+        fault.spare = self._upstream.refused(hop.account, reply, fault)
+        return fault
 
 
 async def _checked(form: schema.Form, choice: Json) -> tuple[Json, str, str]:
@@ -156,7 +164,3 @@ async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             if isinstance(given, Running):
                 given.close()
         raise
-
-
-def _lower(reply: Reply) -> dict[str, str]:
-    return {name.lower(): value for name, value in reply.headers.items()}

@@ -11,12 +11,13 @@ from gateway.deadline import Deadline
 from gateway.routing.asking import Asking
 from gateway.routing.begun import SHAPELESS, Begun
 from gateway.routing.health import Health
+from gateway.routing.limits import Held
 from gateway.routing.plan import Plan
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS
 from gateway.snapshot import Hop
 from gateway.upstream import Upstream
-from providers.base import Fault, Json
+from providers.base import Fault, GoesOn, Json
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,15 @@ FIRST_PAUSE_OF_THE_LIMITED = 0.5
 LONGEST_PAUSE = 2.0
 
 
+Once = Callable[[Asking, Hop], Awaitable[T]]
+"""One attempt at a hop."""
+
+
+def continuation(hop: Hop, body: Json, said: str) -> Json | None:
+    """The request for what comes after `said`; None where the hop cannot go on with an answer."""
+    return hop.translator.continuation(body, said) if isinstance(hop.translator, GoesOn) else None
+
+
 class Attempts:
     """How one request is tried: over a plan, under one deadline, noting its trail."""
 
@@ -35,61 +45,149 @@ class Attempts:
         self._health = health
         self._deadline = deadline
         self._trail = trail
+        self._strict = strict
         self._asking = Asking(upstream, deadline, trail, strict=strict)
+        self._held: list[Held] = []
+        """What has been taken of accounts with limits, and is not yet given back."""
         self._took = 0.0
         """Seconds of the last attempt."""
+
+    def close(self, usage: Json | None) -> None:
+        """All is over: what accounts with limits have been sent is known now."""
+        if self._held:
+            self._health.limits.give_back(self._held, (usage or {}).get("total_tokens") or 0)
+            self._held = []
 
     async def plain(self, plan: Plan, bodies: Callable[[Hop], list[Json]], whole: Callable[[Hop, list[Json]], T]) -> T:
         """What `whole` makes of the answers of the first hop that gives them to all of `bodies(hop)`."""
 
-        async def once(hop: Hop) -> T:
-            answers = [await self._asking.answer(hop, body) for body in bodies(hop)]
+        async def once(asking: Asking, hop: Hop) -> T:
+            answers = [await asking.answer(hop, body) for body in bodies(hop)]
             try:
                 return whole(hop, answers)
             except SHAPELESS as exc:
                 raise Fault("broken", "the provider's answer is of no known form") from exc
 
-        return await self._over(plan, once)
+        return await self._over(plan, bodies, once)
 
     async def stream(self, plan: Plan, body: Json) -> Begun:
         """The beginning of a stream that has said something. The caller closes it."""
-        return await self._over(plan, lambda hop: self._asking.stream(hop, body))
+        return await self._over(plan, lambda hop: [body], lambda asking, hop: asking.stream(hop, body))
+
+    async def go_on(self, plan: Plan, body: Json, said: str) -> Begun | None:
+        """The rest of an answer that broke off after `said`, from a hop that can go on with it; None if there is none. Raises Fault."""
+        asked = {hop.name: rest for hop in plan.hops if (rest := continuation(hop, body, said)) is not None and self._health.open(hop.name)}
+        able = sorted((hop for hop in plan.hops if hop.name in asked), key=lambda hop: hop is self._trail.hop)  # who broke off comes last
+        if not able:
+            return None
+        return await self._over(Plan(tuple(able)), lambda hop: [asked[hop.name]], lambda asking, hop: asking.stream(hop, asked[hop.name]))
 
     def broke(self, fault: Fault) -> None:
         """A stream that had begun has ended in a fault."""
         hop = self._trail.hop
-        if hop is not None and self._deadline.left() > 0:
+        if hop is None:
+            return
+        self._trail.faults.append(f"{hop.name}: {fault.kind} in the stream")
+        if self._deadline.left() > 0:
             self._health.ill(hop.name, fault, hop.breaker)
 
-    async def _over(self, plan: Plan, once: Callable[[Hop], Awaitable[T]]) -> T:
+    async def _over(self, plan: Plan, bodies: Callable[[Hop], list[Json]], once: Once[T]) -> T:
         last: Fault | None = None
-        turns = Turns(plan, self._health)
+        turns = Turns(plan, bodies, self._health)
         while hop := turns.next():
-            self._trail.hop = hop
-            self._health.asked(hop.account.name)
-            number = 0
-            while isinstance(answer := await self._once(hop, once), Fault):
-                last = answer
-                if last.stale and number == 0:
-                    self._upstream.forget(hop.account)
-                elif self._again(hop, last, number, turns):
-                    await self._pause(hop, number, last)
-                else:
-                    break
-                number += 1
-            else:
+            answer = await (self._at(hop, turns, once) if hop.hedge is None else self._race(hop, hop.hedge, turns, once))
+            if not isinstance(answer, Fault):
                 return answer
-            if self._deadline.left() <= 0 or not turns.go_on(hop, last):
+            last = answer
+            if self._deadline.left() <= 0 or not turns.go_on(self._trail.hop or hop, last):
                 break
-        raise last or Fault("unreachable", "no hop may serve this request")
+        raise last or turns.why_none()
 
-    async def _once(self, hop: Hop, once: Callable[[Hop], Awaitable[T]]) -> T | Fault:
+    async def _at(self, hop: Hop, turns: "Turns", once: Once[T]) -> T | Fault:
+        """What comes of a hop, tried as often as may help."""
+        self._trail.hop = hop
+        self._health.asked(hop.account.name)
+        number = refused = 0
+        while isinstance(answer := await self._within_limits(hop, turns, once), Fault):
+            if answer.spare and refused < len(hop.account.spare):
+                refused += 1
+                continue
+            if answer.stale and number == 0:
+                self._upstream.forget(hop.account)
+            elif self._again(hop, answer, number, turns):
+                await self._pause(hop, number, answer)
+            else:
+                break
+            number += 1
+        return answer
+
+    async def _within_limits(self, hop: Hop, turns: "Turns", once: Once[T]) -> T | Fault:
+        """One attempt, counted where the account has limits: they are few."""
+        if hop.account.limits is None:
+            return await self._once(hop, once)
+        held = [taken for body in turns.bodies(hop) if (taken := self._health.limits.take(hop.account, body))]
+        self._held += held
+        answer = await self._once(hop, once)
+        if isinstance(answer, Fault):
+            self._health.limits.give_back(held, 0)
+            self._held = [one for one in self._held if one not in held]
+        return answer
+
+    async def _race(self, hop: Hop, after: float, turns: "Turns", once: Once[T]) -> T | Fault:
+        """What comes of a hop, and of the next beside it where this one lets the client wait for `after` seconds. The first that answers
+        serves; the other is given up, and what it has cost is lost."""
+        racers: dict[asyncio.Task[T | Fault], Attempts] = {}
+
+        def start(one: Hop) -> None:
+            runner = Attempts(self._upstream, self._health, self._deadline, Trail(self._trail.started), strict=self._strict)
+            racers[asyncio.create_task(runner._at(one, turns, once))] = runner
+
+        start(hop)
+        wait: float | None = after
+        fault: Fault | None = None
+        try:
+            while running := [task for task in racers if not task.done()]:
+                done, _ = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    answer = task.result()
+                    self._trail.take(racers[task]._trail)
+                    self._held += racers[task]._held
+                    racers[task]._held = []
+                    if not isinstance(answer, Fault):
+                        return answer
+                    fault = answer
+                if not done or wait is None:
+                    if wait is not None and (other := turns.next()):
+                        start(other)
+                    wait = None
+        except asyncio.CancelledError:
+            fault = self._deadline.expired()
+            if fault is None:
+                raise
+            self._trail.take(next(iter(racers.values()))._trail)
+        finally:
+            await self._give_up(racers)
+        return fault or Fault("timeout", "no hop has answered")
+
+    async def _give_up(self, racers: "dict[asyncio.Task[T | Fault], Attempts]") -> None:
+        """Ends those that still run, and closes what one has got too late."""
+        late = [task for task, runner in racers.items() if runner._trail.hop is not self._trail.hop or not task.done()]
+        for task in late:
+            if task.cancel() and (hop := racers[task]._trail.hop):
+                self._trail.faults.append(f"{hop.name}: given up")
+        for answer in await asyncio.gather(*late, return_exceptions=True):
+            if close := getattr(answer, "close", None):
+                close()
+        for runner in racers.values():
+            runner.close(None)
+
+    async def _once(self, hop: Hop, once: Once[T]) -> T | Fault:
         """One attempt, and what it says of the hop's health."""
         trail, health = self._trail, self._health
         trail.attempts += 1
         began = perf_counter()
         try:
-            answer = await once(hop)
+            answer = await once(self._asking, hop)
             trail.waited += perf_counter() - began
             health.well(hop.name)
             return answer
@@ -106,8 +204,8 @@ class Attempts:
             raise
         self._took = perf_counter() - began
         trail.waited += self._took
-        if fault.kind == "timeout" and self._deadline.left() <= 0 and self._deadline.impatient:
-            health.left(hop.name)  # the client's patience is not the provider's fault
+        if fault.spare or (fault.kind == "timeout" and self._deadline.left() <= 0 and self._deadline.impatient):
+            health.left(hop.name)  # neither the client's patience nor one key of several is the provider's fault
         else:
             health.ill(hop.name, fault, hop.breaker)
         trail.faults.append(f"{hop.name}: {fault.kind}")
@@ -149,10 +247,14 @@ class Attempts:
 class Turns:
     """The hops of a plan in their order, as far as they may be tried. What comes after a fault depends on the fault."""
 
-    __slots__ = ("_health", "_hops", "_larger_than", "_next", "_plan", "_refused", "_tried")
+    __slots__ = ("_health", "_hops", "_larger_than", "_limited", "_next", "_plan", "_refused", "_tried", "bodies")
 
-    def __init__(self, plan: Plan, health: Health) -> None:
+    def __init__(self, plan: Plan, bodies: Callable[[Hop], list[Json]], health: Health) -> None:
         self._plan = plan
+        self.bodies = bodies
+        """What a hop is sent."""
+        self._limited = 0.0
+        """Seconds until the first of the hops is free that have reached their account's limits."""
         self._health = health
         self._hops = plan.hops
         self._next = 0
@@ -165,13 +267,28 @@ class Turns:
         while self._next < len(self._hops):
             hop = self._hops[self._next]
             self._next += 1
-            if hop.target.model.context >= self._larger_than and self._health.lets(hop.name):
+            if hop.target.model.context < self._larger_than or (hop.account.limits is not None and self._waits(hop)):
+                continue
+            if self._health.lets(hop.name):
                 self._tried = True
                 return hop
-        if self._tried or not self._hops:
+        if self._tried or self._limited or not self._hops:
             return None
         self._tried = True
         return self._hops[0]
+
+    def _waits(self, hop: Hop) -> bool:
+        """Whether the hop's account has reached one of its limits."""
+        wait = max(self._health.limits.wait(hop.account, body) for body in self.bodies(hop))
+        if wait:
+            self._limited = min(wait, self._limited or wait)
+        return wait > 0
+
+    def why_none(self) -> Fault:
+        """What the client is told where no hop has been tried."""
+        if self._limited:
+            return Fault("rate_limited", "every account that may serve this has reached its own limits", retry_after=self._limited)
+        return Fault("unreachable", "no hop may serve this request")
 
     def others(self) -> bool:
         """Whether another hop might be tried now."""

@@ -6,10 +6,9 @@ from typing import Protocol
 from gateway.deadline import Deadline
 from gateway.emulation.whole import added, as_chunks
 from gateway.upstream import Reply
+from providers.base import SHAPELESS as SHAPELESS
 from providers.base import Fault, Json, Stream
 
-SHAPELESS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What translators run into where a provider sends a list for an object, or a number for a text."""
 DONE = b"data: [DONE]"
 FAREWELL = 1.0
 """Seconds that a provider which has said `[DONE]` has to end the body, so that its connection can be kept."""

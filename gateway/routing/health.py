@@ -6,6 +6,7 @@ from time import monotonic
 
 from msgspec import Struct
 
+from gateway.routing.limits import Limits
 from gateway.settings import Breaker
 from providers.base import Fault, Kind
 
@@ -53,6 +54,7 @@ class Health:
         self._draw = draw
         self._states: dict[str, State] = {}
         self._budgets: dict[str, Budget] = {}
+        self.limits = Limits()
 
     def open(self, hop: str) -> bool:
         """Whether the hop might be tried now."""

@@ -17,3 +17,10 @@ class Trail(Struct):
     waited: float = 0.0
     """Seconds spent waiting for providers before the client's first byte."""
     faults: list[str] = []
+
+    def take(self, other: "Trail") -> None:
+        """What became of the same request on a way beside this one."""
+        self.hop, self.changes = other.hop, other.changes
+        self.attempts += other.attempts
+        self.waited = max(self.waited, other.waited)
+        self.faults += other.faults

@@ -41,7 +41,7 @@ def test_a_hop_that_was_probed_and_given_up_may_be_probed_again() -> None:
     now = [0.0]
     health = Health(now=lambda: now[0])
     breaker = Breaker.model_validate({"failures": 1, "cooldown": "1s"})
-    health.ill("a/m", "overloaded", breaker)
+    health.ill("a/m", Fault("overloaded", ""), breaker)
     now[0] = 2.0
     assert health.lets("a/m")
     assert not health.lets("a/m")

@@ -7,13 +7,13 @@ from msgspec.structs import replace
 from pydantic import BaseModel
 
 from gateway.api.serving import Serving
-from gateway.api.wire import scrub
 from gateway.deadline import Deadline, Ticker
 from gateway.routing.attempt import Attempts
 from gateway.routing.plan import Plan
 from gateway.routing.trail import Trail
+from gateway.scrubbing import scrub
 from gateway.settings import Retry
-from gateway.snapshot import Account, Hop, Route, Snapshot, serves
+from gateway.snapshot import Account, Hop, Route, Snapshot, own_models
 from providers.base import Fault, Json
 
 LONGEST = 60.0
@@ -46,17 +46,15 @@ async def probe(account: Account, serving: Serving) -> Probed:
             Plan((hop,)), lambda _: [QUESTION], lambda _, answers: answers
         )
     except Fault as fault:
-        error = f"{fault.kind}: {scrub(fault.message)}" + (f" ({fault.code})" if fault.code else "")
+        error = f"{fault.kind}: {scrub(fault.message, account.secret_words)}" + (f" ({fault.code})" if fault.code else "")
     finally:
         deadline.close()
     return Probed(account=account.name, ok=error is None, model=model, seconds=round(perf_counter() - started, 3), error=error)
 
 
 def first_model(account: Account, snapshot: Snapshot) -> str | None:
-    """What stands in for gpt-4o, else the vendor's first chat model."""
-    known = snapshot.catalog.models.get(account.vendor, {})
-    preferred = snapshot.catalog.equivalents.get("gpt-4o", {}).get(account.vendor, ())
-    for name in (*preferred, *known):
-        if name in known and known[name].kind == "chat" and serves(account, known[name]):
-            return name
-    return None
+    """gpt-4o or what stands in for it, else the account's first chat model."""
+    catalog = snapshot.catalog
+    chat = [name for name in own_models(account, catalog) if catalog.facts(account.vendor, name).kind == "chat"]
+    preferred = ("gpt-4o", *catalog.equivalents.get("gpt-4o", {}).get(account.vendor, ()))
+    return next((name for name in (*preferred, *chat) if name in chat), None)

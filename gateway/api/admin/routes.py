@@ -1,5 +1,6 @@
 """The admin API: accounts, their test, and reload. Every route asks for the admin key."""
 
+import asyncio
 import hmac
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,7 +78,7 @@ def admin_api(app: App, key: str, directory: Path | None) -> FastAPI:
     async def reload() -> Reloaded:
         if directory is None:
             raise HTTPException(409, "This gateway was not started from a folder of files, so there is nothing to reload.")
-        problems = server.reload(app, directory)
+        problems = await asyncio.to_thread(server.reload, app, directory)
         return Reloaded(config=app.serving.snapshot.revision, problems=problems)
 
     @api.exception_handler(StarletteHTTPException)

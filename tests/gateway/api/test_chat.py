@@ -445,7 +445,6 @@ CUTS: dict[str, Step] = {
     "bare-error": (STREAM, HOLD, b'{"error":{"message":"broke","code":"server_error"}}\n\n'),
     "html": (STREAM, HOLD, b"data: <html>\n\n"),
     "garbage": (STREAM, HOLD, b'data: {"choices":[null]}\n\n'),
-    "done-without-a-finish": (STREAM, HOLD, DONE),
 }
 """By what comes after the word `Hello`, which the provider says where it HOLDs: the test lets go when the client has it."""
 

@@ -58,6 +58,9 @@ class Scripted:
         self.given.append(said)
         return said
 
+    def refused(self, account: Account, reply: object, fault: Fault) -> bool:
+        return False
+
     def forget(self, account: Account) -> None:
         self.forgot.append(account.name)
 

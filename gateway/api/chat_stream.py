@@ -1,0 +1,143 @@
+"""A streamed answer on its way to the client: from its first words to exactly one end, whatever becomes of the provider."""
+
+import asyncio
+import time
+
+from gateway import usage
+from gateway.api.chat_out import ChatStream
+from gateway.api.wire import Exchange, Left, event, refusal_of
+from gateway.deadline import Deadline
+from gateway.emulation.goingon import may_go_on, what_is_left
+from gateway.emulation.whole import added
+from gateway.routing.attempt import Attempts
+from gateway.routing.begun import SHAPELESS, Begun
+from gateway.routing.plan import Plan
+from gateway.routing.trail import Trail
+from providers.base import Fault, Json
+
+
+class Telling:
+    """One stream. It ends with a finish and [DONE], or with an error event and neither."""
+
+    def __init__(self, exchange: Exchange, attempts: Attempts, plan: Plan, deadline: Deadline, body: Json, *, functions: bool) -> None:
+        self._exchange = exchange
+        self._attempts = attempts
+        self._plan = plan
+        self._deadline = deadline
+        self._body = body
+        self._functions = functions
+        self._spent: list[Json | None] = []
+        """Usage of answers that broke off and were gone on with."""
+        self._counted = 0
+        """How many of the stream's words are in it."""
+
+    async def tell(self) -> None:
+        """Raises Refusal while nothing has been sent, and Left when the client has gone."""
+        exchange, trail = self._exchange, self._exchange.trail
+        exchange.stream = True
+        try:
+            begun = await self._attempts.stream(self._plan, self._body)
+        except Fault as fault:
+            raise refusal_of(fault, trail) from fault
+        self._deadline.extend(self._plan.hops[0].timeouts.total)  # a client's read timeout is of each wait, not of a whole stream
+        out = ChatStream(
+            model=trail.hop.target.model.id if trail.hop else "",
+            request_id=exchange.request_id,
+            now=time.time,
+            include_usage=bool((self._body.get("stream_options") or {}).get("include_usage")),
+            functions=self._functions,
+            answers=self._body.get("n") or 1,
+        )
+        try:
+            await exchange.begin()
+            await self._words(begun, out)
+        finally:
+            if out.usage is None or self._spent:
+                await self._settle(out)
+            exchange.usage, exchange.finish = out.usage, out.finish
+
+    async def _words(self, begun: Begun, out: ChatStream) -> None:
+        further: Begun | None = begun
+        while further is not None:
+            begun = further
+            try:
+                last = await self._all_of(begun, out)
+                if out.usage is None or self._spent:
+                    self._deadline.stage("total", self._deadline.left())
+                    await self._settle(out)
+                return await self._hand_over(last + out.end(), last=True)
+            except (Fault, *SHAPELESS) as exc:
+                if self._exchange.left:
+                    return None
+                fault = exc if isinstance(exc, Fault) else Fault("broken", "the provider's answer is of no known form")
+                self._attempts.broke(fault)
+                further = await self._further(fault, out)
+            except asyncio.CancelledError:
+                if self._exchange.left:
+                    raise Left from None
+                raise
+            finally:
+                begun.close()
+        refusal = refusal_of(fault, self._exchange.trail)
+        self._exchange.refused = str(refusal)
+        return await self._hand_over(event(refusal.body), last=True)
+
+    async def _all_of(self, begun: Begun, out: ChatStream) -> bytes:
+        """Hands over all but the last events of an answer. Raises Fault where it breaks off."""
+        await self._hand_over(out.feed(begun.first))
+        while (chunks := await begun.more()) is not None:
+            if chunks and (events := out.feed(chunks)):
+                await self._hand_over(events)
+        return out.feed(begun.rest())
+
+    async def _further(self, fault: Fault, out: ChatStream) -> Begun | None:
+        """The rest of an answer that broke off, where the route wants it and another hop can give it; else None."""
+        hop, said = self._exchange.trail.hop, "".join(out.words)
+        if hop is None or not hop.goes_on or not may_go_on(self._body, fault, said, called=out.called):
+            return None
+        tokenizer = tokenizer_of(self._exchange.trail)
+        self._deadline.stage("total", self._deadline.left())
+        try:
+            left = await what_is_left(self._body, said, tokenizer)
+            spent = out.usage or await usage.estimated(self._body, [*out.others, *out.words[self._counted :]], tokenizer)
+            begun = await self._attempts.go_on(self._plan, left, said) if left is not None else None
+        except Fault:
+            return None
+        except asyncio.CancelledError:
+            if self._exchange.left or self._deadline.expired() is None:
+                raise
+            return None
+        if begun is not None and self._exchange.trail.hop is not None:
+            self._spent.append(spent)
+            self._counted = len(out.words)
+            out.usage = None
+            out.others = []
+            out.continued_by.append(self._exchange.trail.hop.name)
+        return begun
+
+    async def _settle(self, out: ChatStream) -> None:
+        """What was used, counted where nobody tells: also of an answer that was cut off, by whomever."""
+        if out.usage is None:
+            said = [*out.others, *out.words[self._counted :]]
+            out.usage = await usage.estimated(self._body, said, tokenizer_of(self._exchange.trail))
+        if self._spent:
+            out.usage = added([*self._spent, out.usage])
+            self._spent = []
+
+    async def _hand_over(self, events: bytes, *, last: bool = False) -> None:
+        """Writes to the client. One that reads slowly is waited for as long as the call may take: it is not the provider that is silent."""
+        exchange, deadline = self._exchange, self._deadline
+        while True:
+            try:
+                return await (exchange.end(events) if last else exchange.write(events))
+            except asyncio.CancelledError:
+                fault = None if exchange.left else deadline.expired()
+                if fault is None:
+                    raise
+                if deadline.left() <= 0:
+                    exchange.refused = fault.message
+                    raise Left from None
+
+
+def tokenizer_of(trail: Trail) -> str:
+    return trail.hop.target.model.tokenizer if trail.hop else ""
