@@ -19,7 +19,7 @@ COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-anno
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test bench lint fmt local lock clean
+.PHONY: help install run test bench lint fmt docs local lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ fmt: $(VENV)/.dev ## format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
+docs: $(VENV)/.dev ## write docs/compatibility from the tables of fates and errors
+	@$(BIN)/python -m tests.contract.pages
+
 local: $(VENV)/.local ## add a small real model for --brain local (125 MB to fetch)
 
 lock: .uv/bin/uv $(VENV)/.made ## renew the locks in requirements/ and of the Node client; ARGS=--upgrade takes newer versions
@@ -56,7 +59,7 @@ lock: .uv/bin/uv $(VENV)/.made ## renew the locks in requirements/ and of the No
 	@$(COMPILE) --no-deps requirements/local.in --output-file requirements/local.txt
 	@$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
 	@for name in $(JUDGES) node; do \
-		$(COMPILE) requirements/judges/$$name.in --output-file requirements/judges/$$name.txt || exit 1; \
+		$(COMPILE) $$([ $$name != llama ] || echo --no-deps) requirements/judges/$$name.in --output-file requirements/judges/$$name.txt || exit 1; \
 	done
 	+@$(call npm,install --package-lock-only --ignore-scripts)
 	@if grep -rnE '://|index-url|find-links' --include='*.txt' requirements || grep -n '"resolved"' $(NODE_CLIENT)/package-lock.json; then \
@@ -104,8 +107,8 @@ $(NODE_CLIENT)/node_modules/.installed: $(NODE_CLIENT)/package.json $(NODE_CLIEN
 	+@$(call npm,ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 	@touch $@
 
-# npm of the machine, or where there is no Node.js 20 with npm, of a wheel.
-npm = if node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1; then \
+# npm of the machine, or where there is no Node.js 22 with npm, of a wheel.
+npm = if node -e 'process.exit(process.versions.node.split(".")[0] < 22 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1; then \
 		cd $(NODE_CLIENT) && npm $(1); \
 	else \
 		$(MAKE) --no-print-directory .judges/node/.installed && cd $(NODE_CLIENT) && \

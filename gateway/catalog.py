@@ -39,6 +39,11 @@ class Price(Block):
 class Dimensions(Block):
     default: int
     allowed: list[int] = []
+    any: bool = False
+    """Any width up to the default."""
+
+    def all(self) -> tuple[int, ...]:
+        return tuple(range(1, self.default + 1)) if self.any else tuple(self.allowed)
 
 
 class ModelRow(Block):
@@ -76,7 +81,7 @@ class ModelRow(Block):
             json=self.json_ or "",
             thinking=self.thinking or "",
             dimensions=self.dimensions.default if self.dimensions else 0,
-            allowed_dimensions=tuple(self.dimensions.allowed) if self.dimensions else (),
+            allowed_dimensions=self.dimensions.all() if self.dimensions else (),
             batch=self.batch,
             endpoint=self.endpoint or self.native_path,
             surfaces=tuple(self.surfaces),

@@ -1,28 +1,26 @@
 """From a folder of files to a Snapshot: read, fill in secrets, check everything, and only then build."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from msgspec import Struct, json
 from pydantic import BaseModel, ValidationError
 
 from gateway import settings as files
+from gateway.accounts import SECRETS, adapter_of, has_host, make_account, no_such_version, way_of
 from gateway.catalog import Catalog, EquivalentsFile, ModelsFile, shipped
 from gateway.globs import Globs
-from gateway.snapshot import ENDPOINT_OF_KIND, Account, Candidate, Key, Route, Snapshot, digest, full_base, serves
+from gateway.snapshot import Account, Candidate, Key, Route, Snapshot, digest, own_models
 from gateway.yaml_file import ConfigError, Document, Place, Problem, fill_references, load_yaml
-from providers.base import Adapter, Auth, Model
+from providers.base import Adapter, Model
 from providers.load import load as load_shipped
 from providers.load import load_with
 
 Adapters = Mapping[str, Mapping[str, Adapter]]
-SECRETS = ("api_key", "access_key_id", "access_key_secret", "tenant_id", "client_id", "client_secret")
 ADDRESSES = ("base_url", "auth_url", "proxy", "url")
 """Where a name and a password may stand before an `@`."""
 M = TypeVar("M", bound=BaseModel)
@@ -200,7 +198,7 @@ class _Check:
             )
         adapter = adapter_of(surfaces, account)
         if adapter is None:
-            return self.say(self.document, (*place, "api_version"), _no_such_version(surfaces, account))
+            return self.say(self.document, (*place, "api_version"), no_such_version(surfaces, account))
         if account.deployments and not adapter.deployments:
             self.say(self.document, (*place, "deployments"), f"{account.vendor} has none: a model goes by its own name there")
         if account.auth is not None and account.auth not in adapter.auth:
@@ -210,6 +208,10 @@ class _Check:
         if way_of(adapter, account) is None:
             ways = " or ".join(" and ".join(way.secrets) for way in adapter.auth.values())
             self.say(self.document, place, f"needs {ways}")
+        elif way := way_of(adapter, account):
+            for number, more in enumerate(account.credentials):
+                if any(getattr(more, secret) is None for secret in way.secrets):
+                    self.say(self.document, (*place, "credentials", number), f"needs {' and '.join(way.secrets)}, as the account itself")
         return None
 
     def keys(self) -> None:
@@ -284,48 +286,13 @@ def permitted(team: files.TeamFile, place: str) -> frozenset[str]:
     return frozenset(team.policy.allow.get(place, ()))
 
 
-def adapter_of(surfaces: Mapping[str, Adapter], account: files.Account) -> Adapter | None:
-    """The surface that the account names, else the first, of those that speak its version; None if there is none."""
-    asked = [surfaces[account.surface]] if account.surface else surfaces.values()
-    return next((adapter for adapter in asked if speaks(adapter, account.api_version or "")), None)
-
-
-def speaks(adapter: Adapter, version: str) -> bool:
-    if not adapter.versions:
-        return not version
-    return any(re.fullmatch(re.sub("[YMD]", "[0-9]", known), version) for known in adapter.versions)
-
-
-def _no_such_version(surfaces: Mapping[str, Adapter], account: files.Account) -> str:
-    asked = [surfaces[account.surface]] if account.surface else surfaces.values()
-    known = _list(known for adapter in asked for known in adapter.versions if known)
-    surface = f"surface {account.surface!r} of {account.vendor}" if account.surface else account.vendor
-    if not known:
-        return f"{surface} has no versions to choose from"
-    if account.api_version:
-        return f"{surface} has no version {account.api_version!r}; it takes: {known}"
-    return f"is missing: {surface} takes: {known}"
-
-
-def has_host(adapter: Adapter) -> bool:
-    """Whether the vendor itself listens somewhere, and not each account for itself."""
-    return "://" in adapter.base_url
-
-
-def way_of(adapter: Adapter, account: files.Account) -> Auth | None:
-    """How the account proves itself: the way it names, else the first whose secrets it has, be they empty where no other's are not."""
-    ways = [adapter.auth[account.auth]] if account.auth else list(adapter.auth.values())
-    given = [way for way in ways if all(getattr(account, secret) is not None for secret in way.secrets)]
-    return next((way for way in given if all(getattr(account, secret) for secret in way.secrets)), next(iter(given), None))
-
-
 # ---- the snapshot ----
 
 
 def build(settings: Settings) -> Snapshot:
     """The look-ups that the service runs on, of settings that have been checked."""
     gateway, catalog = settings.gateway, settings.catalog
-    accounts = {name: _account(name, account, settings.adapters) for name, account in gateway.providers.items()}
+    accounts = {name: make_account(name, account, settings.adapters[account.vendor]) for name, account in gateway.providers.items()}
     shared = (_table(gateway.models, "gateway.yaml"), _equivalents(accounts, catalog), _own_names(accounts, catalog))
     keys: dict[bytes, Key] = {}
     for team in settings.teams:
@@ -346,7 +313,10 @@ def build(settings: Settings) -> Snapshot:
         keys,
         catalog,
         gateway.server.max_body,
+        gateway.server.body_timeout,
         gateway.server.max_in_flight,
+        2 * gateway.server.max_in_flight if gateway.server.queue is None else gateway.server.queue,
+        gateway.server.queue_timeout,
         gateway.defaults.timeouts,
         gateway.defaults.retry,
         gateway.defaults.breaker,
@@ -358,43 +328,6 @@ def revision(settings: Settings) -> str:
     files_say = [settings.gateway.model_dump(mode="json"), *(team.model_dump(mode="json") for team in settings.teams)]
     catalog = [settings.catalog.models, settings.catalog.equivalents, settings.catalog.defaults.values()]
     return sha256(json.encode([files_say, catalog, settings.presets], order="deterministic")).hexdigest()[:12]
-
-
-def _account(name: str, account: files.Account, adapters: Adapters) -> Account:
-    adapter = adapter_of(adapters[account.vendor], account)
-    way = way_of(adapter, account) if adapter else None
-    if adapter is None or way is None:
-        raise ValueError(f"account {name} has no surface, or no way to prove itself")  # config was not checked
-    secrets = {secret: value for secret in SECRETS if (value := getattr(account, secret))}
-    own = _path(adapter.base_url)
-    base = full_base(account.base_url, own) if account.base_url else adapter.base_url
-    if account.auth_url:
-        secrets["auth_url"] = account.auth_url
-    elif account.base_url and has_host(adapter):  # a proxy or a simulator stands for all of the vendor's hosts
-        secrets["auth_url"] = base.removesuffix(own)
-    empty = [secret for secret in way.secrets if not secrets.get(secret)]
-    if not account.base_url and not has_host(adapter):
-        empty.append("base_url")
-    off = f"it is switched off: {' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty" if empty else ""
-    return Account(
-        name,
-        account.vendor,
-        account.jurisdiction,
-        adapter,
-        base,
-        way,
-        secrets,
-        off,
-        account.headers,
-        account.proxy,
-        account.timeouts,
-        account.api_version or "",
-        account.deployments or {},
-    )
-
-
-def _path(url: str) -> str:
-    return urlsplit(url).path
 
 
 def _table(routes: Mapping[str, files.Route], origin: str) -> Globs[Route]:
@@ -412,6 +345,8 @@ def _route(name: str, route: files.Route, origin: str) -> Route:
         route.retry,
         route.reject or "",
         route.defaults,
+        route.stream is not None and route.stream.on_cut == "continue",
+        route.hedge,
     )
 
 
@@ -449,14 +384,6 @@ def _own_names(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Route
         for name in own_models(account, catalog):
             serve.setdefault(name, []).append(Candidate(account.name, name))
     return Globs((name, Route(name, f"catalog/models: {name}", tuple(hops), weighted=False)) for name, hops in serve.items())
-
-
-def own_models(account: Account, catalog: Catalog) -> list[str]:
-    """The models that an account has: those it has deployed, if it says; else those of its vendor. None for one that is switched off."""
-    if account.off:
-        return []
-    facts = [catalog.facts(account.vendor, name) for name in account.deployments or catalog.models.get(account.vendor, ())]
-    return [model.id for model in facts if serves(account, model) and ENDPOINT_OF_KIND[model.kind] in account.adapter.endpoints]
 
 
 def shown(settings: Settings) -> dict[str, Any]:

@@ -4,8 +4,9 @@ import os
 from collections.abc import Mapping
 from secrets import token_urlsafe
 
+from gateway.accounts import SECRETS
 from gateway.catalog import shipped
-from gateway.config import SECRETS, Settings, load_catalog, read
+from gateway.config import Settings, load_catalog, read
 from gateway.simulate import ANY_KEY, DEMO_SECRETS
 from gateway.yaml_file import Document, Problem, fill_references, load_yaml
 from providers.load import load as load_adapters

@@ -45,6 +45,8 @@ def _http(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http)]
+OwnUrl = Annotated[str, AfterValidator(lambda value: _http(value) if value else "")]
+"""The same, or nothing: what stands for a resource that somebody may not have."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Place = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 """A jurisdiction: cn-mainland, hk, on-premises, or any other name in small letters."""
@@ -56,9 +58,21 @@ class Server(Block):
     max_body: Bytes = 32 << 20
     """The largest request body."""
     max_in_flight: Annotated[int, Field(ge=1)] = 4000
-    """Requests under way at once; more are answered 503."""
+    """Requests under way at once; more wait in the queue."""
+    queue: Annotated[int | None, Field(ge=0)] = None
+    """Requests that wait for their turn, at most: twice `max_in_flight` unless it says otherwise. More are answered 503."""
+    queue_timeout: Seconds = 5.0
+    """How long one of them waits; then it is answered 503."""
+    head_timeout: Seconds = 10.0
+    """How long a request's head may take to come in."""
+    body_timeout: Seconds = 30.0
+    """How long a request's body may make no progress."""
+    write_timeout: Seconds = 60.0
+    """How long a client may take nothing of its answer."""
+    pre_stop: Seconds = 5.0
+    """How long requests are still taken after SIGTERM."""
     drain: Seconds = 30.0
-    """How long running answers may go on after SIGTERM."""
+    """How long running answers may go on after that."""
     log: Literal["requests", "errors"] = "requests"
     """`requests`: a line of JSON for each; `errors`: only for those that fail."""
 
@@ -110,6 +124,28 @@ class Breaker(Block):
     """After that, one request at a time tries it again."""
 
 
+class Credential(Block):
+    """A further credential of an account: the same secrets as the account's own."""
+
+    api_key: str | None = None
+    access_key_id: str | None = None
+    access_key_secret: str | None = None
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+
+
+class AccountLimits(Block):
+    """What an account may be sent. A hop that has reached one is passed over."""
+
+    rpm: Annotated[Count, Field(ge=1)] | None = None
+    """Requests a minute."""
+    tpm: Annotated[Count, Field(ge=1)] | None = None
+    """Tokens a minute, of prompts and answers: reckoned before, counted after."""
+    concurrent: Annotated[int, Field(ge=1)] | None = None
+    """Requests at once."""
+
+
 class Account(Block):
     """One account with a vendor."""
 
@@ -120,17 +156,25 @@ class Account(Block):
     """Which of the vendor's APIs; README.md lists them."""
     auth: str | None = None
     """Which way of proving the account, where there are several for the same secrets."""
-    base_url: HttpUrl | None = None
-    """Where it listens, if not at the vendor's own address."""
+    base_url: OwnUrl | None = None
+    """Where it listens, if not at the vendor's own address. Empty: at that; or the account is off, where every account has its own."""
     auth_url: HttpUrl | None = None
     """Where it issues tokens, if not at the vendor's own address."""
     api_key: str | None = None
     access_key_id: str | None = None
     access_key_secret: str | None = None
-    api_version: Annotated[str | None, Unbacked] = None
-    deployments: Annotated[dict[str, str] | None, Unbacked] = None
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    credentials: list[Credential] = []
+    """Further ones, which take turns with the one above. One that is refused is left alone for a while."""
+    api_version: str | None = None
+    """Of the vendor's API, where it has several; it may decide on the surface."""
+    deployments: dict[str, Annotated[str, Field(min_length=1)]] | None = None
+    """The account's own names, by model, where the vendor has such."""
     timeouts: Timeouts | None = None
-    limits: Annotated[dict[str, Any] | None, Unbacked] = None
+    limits: AccountLimits | None = None
+    """What it may be sent."""
     proxy: HttpUrl | None = None
     headers: dict[str, str] = {}
     """Sent with every request to it."""
@@ -164,7 +208,8 @@ Hops = Annotated[list[Hop], BeforeValidator(_hops, json_schema_input_type=str | 
 
 
 class StreamOptions(Block):
-    on_cut: Annotated[Literal["error", "continue"], _only("error")] = "error"
+    on_cut: Literal["error", "continue"] = "error"
+    """What becomes of an answer that breaks off: an error, or the rest of it from a hop that can go on with it."""
 
 
 class Route(Block):
@@ -177,6 +222,8 @@ class Route(Block):
     timeouts: Timeouts | None = None
     retry: Retry | None = None
     stream: StreamOptions | None = None
+    hedge: Seconds | None = None
+    """Ask the next hop as well when the first has not begun to answer after this long; whoever begins first serves. Both are paid."""
     defaults: dict[str, Any] | None = None
     """Fields of a request for those that leave them out. Without it, the catalog's for the name; {} for none."""
     reject: str | None = None

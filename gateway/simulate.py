@@ -17,6 +17,7 @@ ACCOUNTS: Mapping[str, Mapping[str, str]] = {
     "zhipu": {"id": "secret"},
     "baidu": {"ak": "sk"},
     "sensetime": {"ak": "sk"},
+    "azure_openai": {"client": "secret"},
 }
 """Accounts that are there from the start, secret by id; vendors without an entry take any well-formed key."""
 DEMO_SECRETS: Mapping[str, Mapping[str, str]] = {

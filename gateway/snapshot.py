@@ -5,10 +5,11 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.catalog import Catalog
 from gateway.globs import Globs
-from gateway.settings import Block, Breaker, Retry, Timeouts, When
+from gateway.settings import AccountLimits, Block, Breaker, Retry, Timeouts, When
 from providers.base import Adapter, Auth, Model, Target, Translator
 
 ENDPOINT_OF_KIND = {"chat": "chat", "embedding": "embeddings"}
@@ -29,6 +30,18 @@ class Account(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     proxy: str | None = None
     timeouts: Timeouts | None = None
+    version: str = ""
+    """Of the vendor's API."""
+    spare: tuple[Mapping[str, str], ...] = ()
+    """Secrets of further credentials, which take turns with the first."""
+    limits: AccountLimits | None = None
+    deployments: Mapping[str, str] = {}
+    """Its own names, by model; a model without one goes by the model's."""
+
+    @property
+    def secret_words(self) -> tuple[str, ...]:
+        """What must not be seen in any message."""
+        return tuple(word for secrets in (self.secrets, *self.spare) for word in secrets.values())
 
 
 class Hop(Struct, frozen=True):
@@ -44,6 +57,10 @@ class Hop(Struct, frozen=True):
     """account/model"""
     defaults: Mapping[str, Any] = {}
     """Fields that a request gets where the client leaves them out."""
+    goes_on: bool = False
+    """A stream that breaks off is gone on with, where that can be."""
+    hedge: float | None = None
+    """Seconds without a first word after which the next hop is asked as well."""
 
 
 class Candidate(Struct, frozen=True):
@@ -73,6 +90,9 @@ class Route(Struct, frozen=True):
     reject: str = ""
     defaults: Mapping[str, Any] | None = None
     """Fields for requests that leave them out; None: those of the name that is asked for."""
+    goes_on: bool = False
+    """A stream that breaks off is gone on with, where that can be."""
+    hedge: float | None = None
 
 
 class Key(Struct, frozen=True):
@@ -97,7 +117,10 @@ class Snapshot(Struct, frozen=True):
     """By digest of the key."""
     catalog: Catalog
     max_body: int
+    body_timeout: float
     max_in_flight: int
+    queue: int
+    queue_timeout: float
     timeouts: Timeouts
     retry: Retry
     breaker: Breaker
@@ -110,12 +133,14 @@ class Snapshot(Struct, frozen=True):
         return Hop(
             account,
             account.adapter.endpoints[endpoint],
-            Target(account.base_url, self.catalog.facts(account.vendor, model_id)),
+            Target(account.base_url, named(account, self.catalog.facts(account.vendor, model_id)), account.version),
             over(over(self.timeouts, account.timeouts), route.timeouts),
             over(self.retry, route.retry),
             self.breaker,
             f"{account.name}/{model_id}",
             defaults if endpoint == "chat" else {},
+            route.goes_on,
+            route.hedge,
         )
 
 
@@ -135,6 +160,20 @@ def digest(key: str) -> bytes:
 def serves(account: Account, model: Model) -> bool:
     """Whether the account's surface has the model, as far as the catalog knows."""
     return not model.surfaces or account.adapter.surface in model.surfaces
+
+
+def own_models(account: Account, catalog: Catalog) -> list[str]:
+    """The models that an account has: those it has deployed, if it says; else those of its vendor. None for one that is switched off."""
+    if account.off or (account.adapter.deployers and not account.deployments):
+        return []
+    facts = [catalog.facts(account.vendor, name) for name in account.deployments or catalog.models.get(account.vendor, {})]
+    return [model.id for model in facts if serves(account, model) and ENDPOINT_OF_KIND[model.kind] in account.adapter.endpoints]
+
+
+def named(account: Account, model: Model) -> Model:
+    """The model with the name it goes by at the account."""
+    own = account.deployments.get(model.id)
+    return replace(model, endpoint=own) if own else model
 
 
 def full_base(base_url: str, own: str) -> str:

@@ -8,7 +8,7 @@ A translator never sees a secret: whoever sends an `Outgoing` adds the account's
 
 from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct, json
 
@@ -31,6 +31,9 @@ Kind = Literal[
 ]
 
 JSON_BODY: Mapping[str, str] = MappingProxyType({"content-type": "application/json"})
+
+SHAPELESS = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+"""What a translator runs into where a provider sends a list for an object, or a number for a text."""
 
 decode = json.Decoder(dict[str, Any]).decode
 encode = json.Encoder().encode
@@ -151,6 +154,8 @@ class Fault(Exception):
         """Seconds."""
         self.stale = stale
         """The credential has expired: a fresh one may help at once."""
+        self.spare = False
+        """The account has another credential, which has not been refused: set by whoever knows."""
 
 
 class Stream(Protocol):
@@ -181,6 +186,15 @@ class Translator(Protocol):
     def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault: ...
 
 
+@runtime_checkable
+class GoesOn(Protocol):
+    """A translator of a vendor that can go on with an answer which has broken off."""
+
+    def continuation(self, body: Json, said: str) -> Json | None:
+        """`body` as a request for what comes after `said`; None if this vendor can after all not."""
+        ...
+
+
 class Credential(Struct, frozen=True):
     """What proves an account: headers, or what is added to the query string where a vendor wants it there."""
 
@@ -209,12 +223,14 @@ class Adapter(Struct, frozen=True):
     vendor: str
     surface: str
     base_url: str
-    """Where it listens unless the account says otherwise, as the vendor documents it; its path alone where every account has its own host."""
+    """Where it listens unless the account says otherwise, as the vendor documents it; a path alone where each account has its own host."""
     endpoints: Mapping[str, Translator]
     auth: Mapping[str, Auth]
     """By name; the first whose secrets an account has is used, unless the account names another."""
     versions: tuple[str, ...] = ()
-    """What an account may say as `api_version`, "" if it may say nothing; Y, M and D stand for the digits of a date. Without any, the vendor
-    has no versions to choose from. Of its surfaces, the first that speaks an account's version is the account's."""
+    """What an account may say as `api_version`, "" if it may say nothing; Y, M and D stand for a date's digits. Without any, there are no
+    versions to choose from. Of a vendor's surfaces, the first that speaks an account's version is the account's."""
     deployments: bool = False
     """Whether an account has names of its own for the models."""
+    deployers: bool = False
+    """Whether a server has only what its deployer has put there: the catalog knows its models, and not that they are there."""

@@ -72,7 +72,7 @@ def most_tokens(to: str, *, low: int = 1, high: int = 0) -> Rule:
     """A limit on the answer's length, kept within what the model can give (`high` where the catalog does not know), as field `to`."""
 
     def rule(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
-        most = target.model.output or high or value
+        most = target.model.output or high or max(value, low)
         kept = min(max(value, low), most)
         out[to] = kept if to not in out else min(kept, out[to])
         if kept != value:

@@ -13,10 +13,10 @@ from providers.preset import Preset, read_presets
 from providers.preset_adapter import make_adapter
 from providers.simulation import Simulator, World
 
-FOLDERS = ("zhipu", "baidu", "sensetime", "alibaba", "baichuan", "openai_compatible")
+FOLDERS = ("zhipu", "baidu", "sensetime", "alibaba", "baichuan", "qihoo360", "openai", "azure_openai", "openai_compatible")
 """Vendors that have code of their own, each in a folder of its name with `SURFACES`: its adapters, the default one first."""
 
-SIMULATED = ("zhipu", "baidu", "sensetime", "alibaba", "baichuan")
+SIMULATED = ("zhipu", "baidu", "sensetime", "alibaba", "baichuan", "qihoo360", "openai", "azure_openai", "openai_compatible")
 
 PRESETS = Path(__file__).with_name("presets.yaml")
 

@@ -126,16 +126,23 @@ class Endpoint(Block, frozen=True):
     """By words of the message, for vendors that have no other way to tell: tried where code and status say no more than that it was bad."""
 
 
+class GoesOn(Block, frozen=True):
+    mark: dict[str, Any]
+    """Of the last turn, the assistant's: see OpenAIChat.mark."""
+    base: str = ""
+    """The path of the address where it is offered, if that is another."""
+
+
 class Chat(Endpoint, frozen=True):
     path: str = "/chat/completions"
     finish: dict[str, str | None] = {}
     failed: dict[str, Kind] = {}
     reasoning: str = "reasoning_content"
     """The vendor's name for it, or `think_tags`: inside the text."""
+    goes_on: GoesOn | None = None
+    """How the vendor goes on with an answer that has broken off, if it can."""
     outcome: str = ""
     """Where a reply under HTTP 200 tells whether it failed, as in `base_resp.status_code`: anything but 0 is a failure."""
-    done_ends: bool = False
-    """`[DONE]` alone may end an answer, without a finish reason."""
 
 
 class Embeddings(Endpoint, frozen=True):
@@ -155,6 +162,8 @@ class Simulated(Block, frozen=True):
     """Its chat models, where the catalog has none."""
     embeddings: dict[str, int] = {}
     """Its embedding models and their widths, likewise."""
+    done_alone: bool = False
+    """`[DONE]` ends an answer, without a finish reason."""
     call_alone: bool = False
     """A single tool call of a plain reply is an object, not a list."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from providers.auth import API_KEY
-from providers.base import Adapter, Auth, Change, Fault, Json, Kind, Stream, Target, Translator
+from providers.base import Adapter, Auth, Change, Fault, Json, Kind, Outgoing, Stream, Target, Translator
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.embeddings import dimensions
 from providers.faults import Errors, Row, make_fault
@@ -83,8 +83,9 @@ def make_adapter(preset: Preset) -> Adapter:
             errors=table(chat),
             words=chat.words,
             outcome=tuple(chat.outcome.split(".")) if chat.outcome else (),
-            done_ends=chat.done_ends,
             think_tags=chat.reasoning == "think_tags",
+            mark=chat.goes_on.mark if chat.goes_on else None,
+            beta=chat.goes_on.base if chat.goes_on else "",
         )
     }
     if preset.embeddings is not None:
@@ -99,7 +100,7 @@ def make_adapter(preset: Preset) -> Adapter:
 
 
 def table(endpoint: Endpoint) -> Errors:
-    return {code: Row(kind, f"the provider's error {code}") for code, kind in endpoint.errors.items()}
+    return {code: Row(kind, f"the provider's error {code}", 0, "docs") for code, kind in endpoint.errors.items()}
 
 
 def make_rule(said: Said) -> Rule | None:
@@ -186,8 +187,14 @@ class PresetChat(OpenAIChat, frozen=True):
 
     words: Mapping[str, Kind] = {}
     outcome: tuple[str, ...] = ()
-    done_ends: bool = False
     think_tags: bool = False
+    beta: str = ""
+    """The path of the base where a marked turn is gone on with, in place of the usual one's."""
+
+    def request(self, body: Json, target: Target) -> Outgoing:
+        if self.beta and self.mark and self.mark.items() <= body["messages"][-1].items():
+            target = Target(target.base_url.rpartition("/")[0] + self.beta, target.model)
+        return super().request(body, target)
 
     def response(self, body: bytes) -> Json:
         answer = super().response(body)
@@ -199,10 +206,7 @@ class PresetChat(OpenAIChat, frozen=True):
         return answer
 
     def stream(self) -> Stream:
-        stream: Stream = Chunks(self)
-        if self.done_ends:
-            stream = Ended(stream)
-        return Untagged(stream) if self.think_tags else stream
+        return Untagged(Chunks(self)) if self.think_tags else Chunks(self)
 
     def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return fault_of(self.errors, self.words, status, headers, body)
@@ -242,31 +246,3 @@ def fault_of(errors: Errors, words: Mapping[str, Kind], status: int, headers: Ma
         message = fault.message.lower()
         fault.kind = next((kind for text, kind in words.items() if text.lower() in message), fault.kind)
     return fault
-
-
-class Ended:
-    """A stream of a vendor that may end an answer with `[DONE]` alone: the finish reason that it left out is added."""
-
-    __slots__ = ("_open", "_stream")
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._open: dict[int, str] = {}
-
-    def feed(self, data: bytes) -> list[Json]:
-        return self._seen(self._stream.feed(data))
-
-    def end(self) -> list[Json]:
-        last = self._seen(self._stream.end())  # raises Fault if there was no [DONE] either
-        rest = [{"index": index, "delta": {}, "finish_reason": reason} for index, reason in self._open.items() if reason]
-        return [*last, {"choices": rest}] if rest else last
-
-    def _seen(self, chunks: list[Json]) -> list[Json]:
-        for said in (said for chunk in chunks for said in chunk.get("choices") or ()):
-            index = said.get("index") or 0
-            if said.get("finish_reason"):
-                self._open[index] = ""
-            elif self._open.get(index) != "":
-                calls = (said.get("delta") or {}).get("tool_calls") or self._open.get(index) == "tool_calls"
-                self._open[index] = "tool_calls" if calls else "stop"
-        return chunks

@@ -78,8 +78,8 @@ class PresetSimulator:
             account = self.authenticate(request)
             embeddings = self.preset.embeddings
             match request.method, request.path.removeprefix(self.base):
-                case "POST", path if path == self.preset.chat.path:
-                    return await self.chat(account, self.body(request))
+                case "POST", path if path == self.preset.chat.path or path == f"{self.beta}{self.preset.chat.path}":
+                    return await self.chat(account, self.unmarked(request, path))
                 case "POST", path if embeddings and path == embeddings.path:
                     return self.embed(account, self.body(request))
                 case "GET", "/models":
@@ -122,6 +122,21 @@ class PresetSimulator:
         if body is None:
             raise Refusal("bad_request", "the body is not a JSON object")
         return {field: value for field, value in body.items() if value is not None}
+
+    @property
+    def beta(self) -> str:
+        """The path of the address where an unfinished turn is gone on with, if that is another."""
+        return self.preset.chat.goes_on.base if self.preset.chat.goes_on else ""
+
+    def unmarked(self, request: Request, path: str) -> Json:
+        """The body; a turn may be marked as unfinished only where that is offered, and only the last one. Raises Refusal."""
+        body = self.body(request)
+        mark = self.preset.chat.goes_on.mark if self.preset.chat.goes_on else {}
+        turns = body.get("messages")
+        marked = [bool(mark.keys() & turn.keys()) for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+        if any(marked[:-1]) or (any(marked) and self.beta and not path.startswith(self.beta)):
+            raise Refusal("bad_request", "only the last turn can be unfinished, and only where that is offered")
+        return body
 
     def model(self, body: Json, kind: str) -> Model:
         name = body.get("model")
@@ -223,7 +238,7 @@ class PresetSimulator:
                     yield data({**head, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
                     continue
                 ends.append(end)
-                finish = None if self.preset.chat.done_ends else self.reason(end, blocked)
+                finish = None if self.preset.simulator.done_alone else self.reason(end, blocked)
                 last = {**head, "choices": [{"index": index, "delta": {}, "finish_reason": finish}]}
                 yield data(last if "stream_options" in self.fields or len(ends) < len(asks) else {**last, "usage": usage(together(ends))})
         self.world.charge(self.preset.name, account, model.id, together(ends))

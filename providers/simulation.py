@@ -65,6 +65,8 @@ class Message(Struct, frozen=True):
     images: int = 0
     calls: tuple["Call", ...] = ()
     call_id: str = ""
+    unfinished: bool = False
+    """A last turn of the assistant's that is to be gone on with."""
 
 
 class Tool(Struct, frozen=True):
@@ -233,6 +235,7 @@ def understand(messages: Sequence[Json]) -> tuple[Message, ...]:
                 for call in message.get("tool_calls") or ()
             ),
             message.get("tool_call_id") or "",
+            bool(message.get("partial") or message.get("prefix")),
         )
         for message in messages
     )

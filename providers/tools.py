@@ -34,7 +34,7 @@ def functions(*keys: str, filled: bool = False, kinds: Sequence[str] = ("functio
             else:
                 changes[Change(f"tools[].{kind}", "dropped", why="this kind of tool is not offered")] = None
         if sent:
-            out[field] = sent
+            out[field] = [*sent, *out.get(field, ())]  # beside a search that `web_search_options` may have put there
         return tuple(changes)
 
     return rule

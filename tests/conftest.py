@@ -27,6 +27,7 @@ from gateway.brain.scripted import Scripted
 from gateway.catalog import Catalog, shipped
 from gateway.config import build, load_catalog, read
 from gateway.server import listen, server_of
+from gateway.settings import Server
 from gateway.simulate import Simulators
 from gateway.snapshot import Snapshot
 from gateway.yaml_file import Document, Problem
@@ -84,10 +85,10 @@ async def _cancel_others() -> None:
 class Listening:
     """An application under uvicorn. It is told to end when the test is over; uvicorn looks ten times a second, so nobody waits for it."""
 
-    def __init__(self, background: Background, app: Asgi) -> None:
+    def __init__(self, background: Background, app: Asgi, settings: Json | None = None) -> None:
         self._socket = listen("127.0.0.1", 0)
         self.url = url_of(self._socket)
-        self._server = server_of(app, 1)
+        self._server = server_of(app, Server.model_validate({"drain": "1s", **(settings or {})}))
         background.let_end(background.start(self._serve(app)))
         background.run(self._server.listening.wait())
 
@@ -167,7 +168,7 @@ def gateway(background: Background) -> Iterator[Callable[..., Served]]:
         records: SimpleQueue[Any] = SimpleQueue()
         app = App(snapshot_of(config, *teams), sinks=(records.put,), **options)
         background.run(app.open())
-        listening = Listening(background, app)
+        listening = Listening(background, app, config.get("server"))
         closing.append(listening.close)
         key: str = (teams or (TEAM,))[0]["keys"][0]["key"]
         headers = {"authorization": f"Bearer {key}"}

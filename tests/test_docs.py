@@ -139,6 +139,9 @@ SECTIONS: dict[type[Block], str] = {
     settings.Route: "`models.NAME`",
     settings.Hop: "`serve[]` and `fallback[]`",
     settings.When: "`when`",
+    settings.StreamOptions: "`stream`",
+    settings.Credential: "`credentials[]`",
+    settings.AccountLimits: "Limits of an account",
     TeamFile: "teams/*.yaml",
     settings.Key: "`keys[]`",
     settings.Policy: "`policy`",
@@ -233,7 +236,7 @@ class Told(Struct, frozen=True):
 def refusals() -> set[Told]:
     """What every `Refusal(…)` of the gateway says, and every call of validate.invalid."""
     found: set[Told] = set()
-    for path in (ROOT / "gateway" / "app.py", *(ROOT / "gateway" / "api").glob("*.py")):
+    for path in (ROOT / "gateway" / "app.py", ROOT / "gateway" / "connection.py", *(ROOT / "gateway" / "api").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
@@ -277,10 +280,10 @@ def test_every_refusal_of_the_gateway_has_its_row_and_every_row_its_refusal() ->
 
 
 def test_every_kind_of_fault_has_the_row_of_its_verdict() -> None:
-    table = [row[:6] for row in rows(section(page("docs/errors.md"), "What providers do"))]
+    table = [row[:7] for row in rows(section(page("docs/errors.md"), "What providers do"))]
 
     assert table == [
-        [f"`{kind}`", str(it.status), f"`{it.type}`", f"`{it.code}`", "yes" if it.again else "no", "yes" if it.next else "no"]
+        [f"`{kind}`", str(it.status), f"`{it.type}`", f"`{it.code}`", "yes" if it.again else "no", "yes" if it.next else "no", it.fault]
         for kind, it in VERDICTS.items()
     ]
 

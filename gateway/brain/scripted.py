@@ -43,7 +43,7 @@ def script(ask: Ask) -> Iterator[Piece]:
         spent = sum(count(call.name) + count(call.arguments) for call in calls)
         yield End("tool_calls", prompt, reasoning + spent, reasoning, cached)
         return
-    text, ended = limit(speak(ask), ask, reasoning)
+    text, ended = limit(rest(speak(ask), ask), ask, reasoning)
     for part in pieces(text):
         yield Text(part)
     yield End("length" if ended else "stop", prompt, reasoning + count(text), reasoning, cached)
@@ -107,6 +107,12 @@ def any_object(asked: str) -> Json:
     named = re.search(r"with ((?:(?:\s|,|and)*['\"`]\w+['\"`])+) (?:keys?|fields?)", asked)
     keys = re.findall(r"\w+(?=['\"`])", named[1]) if named else ["answer"]
     return {"type": "object", "properties": {key: {"type": "string"} for key in keys}}
+
+
+def rest(text: str, ask: Ask) -> str:
+    """What is left to say of `text` after a turn that was left unfinished."""
+    last = ask.messages[-1] if ask.messages else None
+    return text[len(last.text) :] if last and last.unfinished and text.startswith(last.text) else text
 
 
 def trailing_results(messages: tuple[Message, ...]) -> list[str]:

@@ -96,7 +96,7 @@ CHAT_FIELDS: Fields = {
     **all_native("with_search_enhance", "knowledge_base"),
     **all_dropped(
         "not offered", "seed", "user", "top_logprobs", "service_tier", "prediction", "audio", "prompt_cache_key",
-        "safety_identifier", "verbosity",
+        "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "verbosity", "moderation",
     ),
 }  # fmt: skip
 

@@ -46,7 +46,7 @@ CHAT_FIELDS: Fields = {
     **all_native("max_new_tokens", "thinking"),
     **all_dropped(
         "not offered", "seed", "user", "top_logprobs", "metadata", "service_tier", "prediction", "audio", "web_search_options",
-        "prompt_cache_key", "safety_identifier", "verbosity",
+        "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "verbosity", "moderation",
     ),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 from providers.base import Change, Fault, Json, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.embeddings import reply
-from providers.fields import Fields, all_dropped, all_native, answers, drop_unless, most_tokens, stops
+from providers.fields import Fields, all_dropped, all_native, answers, drop, drop_unless, most_tokens, stops
 from providers.json_mode import json_mode
 from providers.openai_like import CHAT_BASICS, OpenAIEmbeddings, read_json
 from providers.sensetime.answers import FINISH, SenseNovaChat
@@ -59,7 +59,7 @@ CHAT_FIELDS: Fields = {
     **all_native("user", "max_new_tokens", "repetition_penalty", "thinking", "know_ids", "knowledge_config"),
     **all_dropped(
         "not offered", "seed", "top_logprobs", "metadata", "service_tier", "prediction", "audio", "prompt_cache_key",
-        "safety_identifier", "verbosity",
+        "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "verbosity", "moderation",
     ),
 }  # fmt: skip
 
@@ -135,4 +135,4 @@ class NativeEmbeddings(OpenAIEmbeddings, frozen=True):
 
 
 CHAT = NativeChat(fields=CHAT_FIELDS, finish=FINISH, errors=ERRORS)
-EMBEDDINGS = NativeEmbeddings(fields=EMBEDDINGS_BASICS, errors=ERRORS)
+EMBEDDINGS = NativeEmbeddings(fields={**EMBEDDINGS_BASICS, "user": drop("not offered")}, errors=ERRORS)

@@ -6,7 +6,7 @@ from typing import Any
 from providers.auth import API_KEY, jwt_hs256
 from providers.base import Adapter, Auth, Change, Credential, Exchange, Fault, Json, Target
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
-from providers.fields import Fields, all_dropped, all_native, answers, clamp, most_tokens, stops
+from providers.fields import Fields, all_dropped, all_native, answers, clamp, drop_unless, most_tokens, stops
 from providers.json_mode import json_mode
 from providers.messages import as_is, flat_text, image_without_detail, messages, no_null_content, only, parts, role, text_part, user_speaks
 from providers.openai_like import CHAT_BASICS, OpenAIChat, OpenAIEmbeddings
@@ -51,6 +51,14 @@ def user_id(out: Json, field: str, value: Any, target: Target) -> tuple[Change, 
     return (Change(field, "renamed", "user_id"),)
 
 
+SEARCH: Json = {"type": "web_search", "web_search": {"enable": True, "search_engine": "search_pro", "search_result": True}}
+
+
+def web_search(out: Json, field: str, value: Any, target: Target) -> tuple[Change, ...]:
+    out["tools"] = [*out.get("tools", ()), SEARCH]
+    return (Change(field, "emulated", "tools[].web_search"),)
+
+
 CHAT_FIELDS: Fields = {
     **CHAT_BASICS,
     "messages": messages(
@@ -78,9 +86,16 @@ CHAT_FIELDS: Fields = {
     **all_native(
         "seed", "thinking", "do_sample", "tool_stream", "request_id", "user_id", "sensitive_word_check", "meta", "watermark_enabled"
     ),
+    "web_search_options": web_search,
+    "frequency_penalty": drop_unless(0, "not offered"),
+    "presence_penalty": drop_unless(0, "not offered"),
+    "logprobs": drop_unless(False, "not offered"),
+    "logit_bias": drop_unless({}, "not offered"),
+    "store": drop_unless(False, "not offered"),
+    "modalities": drop_unless(["text"], "only text is offered"),
     **all_dropped(
-        "not offered", "logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty", "store", "metadata",
-        "service_tier", "prediction", "modalities", "audio", "web_search_options", "prompt_cache_key", "safety_identifier", "verbosity",
+        "not offered", "top_logprobs", "metadata", "service_tier", "prediction", "audio", "prompt_cache_key", "prompt_cache_retention",
+        "prompt_cache_options", "safety_identifier", "verbosity", "moderation",
     ),
 }  # fmt: skip
 
@@ -107,7 +122,7 @@ ADAPTER = Adapter(
             failed={"network_error": "overloaded"},
             errors=ERRORS,
         ),
-        "embeddings": OpenAIEmbeddings(fields={**EMBEDDINGS_BASICS, "user": user_id}, errors=ERRORS),
+        "embeddings": OpenAIEmbeddings(fields={**EMBEDDINGS_BASICS, **all_native("user")}, errors=ERRORS),
     },
 )
 SURFACES = (ADAPTER,)

@@ -22,12 +22,18 @@ class Account(Struct, frozen=True):
     auth: str = ""
     path: str = ""
     """Of the simulator's address, where it is not just the vendor's name."""
+    api_version: str = ""
+    deployments: dict[str, str] = {}
+    login: bool = False
+    """Its tokens are issued elsewhere than at its `base_url`, though by the same simulator."""
     embeddings: str = ""
     """The model of text-embedding-3-small; "" where the surface has none."""
     width: int = 0
     """Dimensions of its vectors."""
     seer: str = ""
     """A model that takes images."""
+    seer_calls: bool = True
+    """It calls functions too."""
     thinker: str = ""
     """A model that thinks, if `reasoning_effort` says so."""
     json: Literal["schema", "object", "none"] = "object"
@@ -41,6 +47,13 @@ class Account(Struct, frozen=True):
     """What the header says became of MUCH."""
     trouble: str = ""
     """The secret that carries a word such as `limited`, with {} for the word."""
+    fetches: bool = True
+    """It fetches an image by its address."""
+    own: bool = False
+    """A server of the deployer's own: nobody is billed, and no words are refused."""
+    asks_key: bool = True
+    asks_model: bool = True
+    """It refuses a key, or a model, that it does not know."""
 
     @property
     def key(self) -> str:
@@ -209,6 +222,135 @@ ACCOUNTS: tuple[Account, ...] = (
         trouble="sk-{}-0123456789",
         changes="temperature=clamped:1,logit_bias=dropped,seed=dropped,user=dropped,store=dropped,metadata=dropped,service_tier=dropped",
     ),
+    Account(
+        "openai",
+        "openai",
+        "gpt-5.4",
+        {"api_key": BEARER},
+        embeddings="text-embedding-3-small",
+        width=1536,
+        seer="gpt-5.4",
+        json="schema",
+        stops=False,
+        trouble="sk-{}-0123456789",
+        changes="logit_bias=dropped",
+    ),
+    Account(
+        "azure",
+        "azure_openai",
+        "gpt-4.1",
+        {"client_id": "client", "client_secret": "secret", "tenant_id": "a-tenant"},
+        login=True,
+        embeddings="text-embedding-3-small",
+        width=1536,
+        seer="gpt-4.1",
+        json="schema",
+        trouble="{}-client",
+    ),
+    Account(
+        "azure-classic",
+        "azure_openai",
+        "gpt-4o",
+        {"api_key": BEARER},
+        api_version="2024-10-21",
+        deployments={"gpt-4o": "gpt4o-prod"},
+        embeddings="text-embedding-3-small",
+        width=1536,
+        seer="gpt-4o",
+        json="schema",
+        trouble="sk-{}-0123456789",
+        changes="store=dropped,metadata=dropped",
+    ),
+    Account(
+        "qihoo360",
+        "qihoo360",
+        "360gpt2-pro",
+        {"api_key": "fk0123456789abcdef"},
+        embeddings="embedding-bert-512-v1",
+        width=768,
+        seer="volcengine/doubao-seed-2-0-pro",
+        seer_calls=False,
+        thinker="360zhinao3-o1.5",
+        json="none",
+        stops=False,
+        chooses=False,
+        tells_details=False,
+        trouble="fk-{}-0123456789",
+        changes="temperature=clamped:1,logit_bias=dropped,seed=dropped,store=dropped,metadata=dropped,service_tier=dropped",
+    ),
+    Account(
+        "vllm",
+        "openai_compatible",
+        "meta-llama/Llama-3.3-70B-Instruct",
+        {"api_key": BEARER},
+        surface="vllm",
+        path="openai_compatible/vllm",
+        embeddings="Qwen/Qwen3-Embedding-0.6B",
+        width=1024,
+        seer="meta-llama/Llama-4-Scout-17B-16E-Instruct",
+        thinker="Qwen/Qwen3-32B",
+        json="schema",
+        tells_details=False,
+        trouble="sk-{}-0123456789",
+        own=True,
+        changes="user=dropped,store=dropped,metadata=dropped,service_tier=dropped",
+    ),
+    Account(
+        "sglang",
+        "openai_compatible",
+        "meta-llama/Llama-3.3-70B-Instruct",
+        {"api_key": BEARER},
+        surface="sglang",
+        path="openai_compatible/sglang",
+        embeddings="Qwen/Qwen3-Embedding-0.6B",
+        width=1024,
+        seer="meta-llama/Llama-4-Scout-17B-16E-Instruct",
+        thinker="Qwen/Qwen3-32B",
+        json="schema",
+        tells_details=False,
+        trouble="sk-{}-0123456789",
+        own=True,
+        asks_model=False,
+        changes="user=dropped,store=dropped,metadata=dropped,service_tier=dropped",
+    ),
+    Account(
+        "ollama",
+        "openai_compatible",
+        "llama3.3:70b",
+        {"api_key": BEARER},
+        surface="ollama",
+        path="openai_compatible/ollama",
+        embeddings="qwen3-embedding:0.6b",
+        width=1024,
+        seer="llama4:scout",
+        thinker="qwen3:32b",
+        json="schema",
+        chooses=False,
+        tells_details=False,
+        trouble="sk-{}-0123456789",
+        fetches=False,
+        own=True,
+        asks_key=False,
+        changes="logit_bias=dropped,user=dropped,store=dropped,metadata=dropped,service_tier=dropped",
+    ),
+    Account(
+        "llama-cpp",
+        "openai_compatible",
+        "meta-llama/Llama-3.3-70B-Instruct",
+        {"api_key": BEARER},
+        surface="llama_cpp",
+        path="openai_compatible/llama_cpp",
+        embeddings="Qwen/Qwen3-Embedding-0.6B",
+        width=1024,
+        seer="meta-llama/Llama-4-Scout-17B-16E-Instruct",
+        thinker="Qwen/Qwen3-32B",
+        json="schema",
+        tells_details=False,
+        trouble="sk-{}-0123456789",
+        own=True,
+        asks_model=False,
+        changes="user=dropped,store=dropped,metadata=dropped,service_tier=dropped",
+    ),
 )
 TROUBLES = ("invalid", "limited", "quota", "arrears")
 DRIP = "-drip"
@@ -243,7 +385,9 @@ def gateway_yaml(simulators: str, drip: str) -> dict[str, Any]:
 
 def _account(account: Account, address: str, secrets: dict[str, str]) -> dict[str, Any]:
     told = {"vendor": account.vendor, "jurisdiction": "cn-mainland", "base_url": f"{address}/{account.path or account.vendor}", **secrets}
-    return {**told, **{name: value for name in ("surface", "auth") if (value := getattr(account, name))}}
+    if account.login:
+        told["auth_url"] = f"{address}/{account.vendor}"
+    return {**told, **{name: value for name in ("surface", "auth", "api_version", "deployments") if (value := getattr(account, name))}}
 
 
 def _troubled(account: Account, word: str) -> dict[str, str]:
@@ -278,9 +422,9 @@ def teams_yaml() -> dict[str, dict[str, Any]]:
 
 
 def _models(account: Account, name: str) -> dict[str, Any]:
-    models = {"gpt-4o": f"{name}/{account.chat}", "gpt-gone": f"{name}/no-such-model"}
+    models = dict.fromkeys(("gpt-4o", account.chat), f"{name}/{account.chat}") | {"gpt-gone": f"{name}/no-such-model"}
     if account.embeddings:
-        models["text-embedding-3-small"] = f"{name}/{account.embeddings}"
+        models |= dict.fromkeys(("text-embedding-3-small", account.embeddings), f"{name}/{account.embeddings}")
     if account.seer:
         models["gpt-4-vision-preview"] = f"{name}/{account.seer}"
     if account.thinker:

@@ -99,7 +99,7 @@ def test_one_call_where_parallel_ones_are_not_wanted(account: Account, client: O
     calls = raw.parse().choices[0].message.tool_calls or []
     assert len(calls) == len(stream["calls"]) == 1
     emulated = "parallel_tool_calls=emulated" in raw.headers.get("x-banjia-changes", "")
-    assert emulated == (account.id in ("zhipu", "zhipu-signed", "sensetime", "sensetime-compatible", "baichuan"))
+    assert emulated == (account.id in ("zhipu", "zhipu-signed", "sensetime", "sensetime-compatible", "baichuan", "qihoo360", "ollama"))
 
 
 @pytest.mark.parametrize("drip", [False, True], ids=["whole", "drip"])

@@ -16,9 +16,17 @@ class Pair:
     """One account at a simulated vendor, used through an adapter."""
 
     def __init__(
-        self, adapter: Adapter, simulator: Any, secrets: dict[str, str], *models: Model, accounts: dict[str, str], auth: str = ""
+        self,
+        adapter: Adapter,
+        simulator: Any,
+        secrets: dict[str, str],
+        *models: Model,
+        accounts: dict[str, str],
+        auth: str = "",
+        version: str = "",
     ) -> None:
         self.adapter = adapter
+        self.version = version
         self.bill: Bill = {}
         self.now = NOW
         self.world = World(Scripted(), accounts, {model.id: model for model in models}, lambda: self.now, self.bill)
@@ -45,7 +53,7 @@ class Pair:
         translator = self.adapter.endpoints[endpoint]
         known = self.world.models.get(model) or (Model(model) if model else next(iter(self.world.models.values())))
         base = HOST + urlsplit(self.adapter.base_url).path
-        outgoing = translator.request({"model": "gpt-4o", **body}, Target(base, known))
+        outgoing = translator.request({"model": "gpt-4o", **body}, Target(base, known, self.version))
         self.sent.append(outgoing)
         reply = await self.send(outgoing, await self.prove())
         raw = await read(reply)

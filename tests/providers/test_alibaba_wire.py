@@ -89,8 +89,11 @@ def test_an_error_of_either_shape_has_the_kind_of_its_cause(status: int, body: J
     assert raised.status == status
 
 
-def test_codes_in_the_table_are_written_as_they_are_looked_up() -> None:
-    assert all(code == code.lower().replace(".", "").replace("_", "") for code in ERRORS)
+def test_the_spellings_of_a_code_mean_the_same() -> None:
+    for code, row in ERRORS.items():
+        said = {"message": "x", "code": code}
+        assert fault_of(400, {}, json.dumps(said).encode()).kind == fault_of(400, {}, json.dumps({"error": said}).encode()).kind == row.kind
+    assert ERRORS["InvalidApiKey"] == ERRORS["invalid_api_key"]
 
 
 def test_a_refused_native_stream_may_come_as_an_event_under_the_errors_status() -> None:

@@ -175,9 +175,6 @@ def test_earlier_reasoning_goes_back_to_minimax_where_it_came_from() -> None:
     ("siliconflow", 401, "Invalid token", "auth"),
     ("modelscope", 401, {"errors": {"message": "bind"}, "request_id": "1"}, "auth"),
     ("huawei", 401, {"error_code": "APIG.0301", "error_msg": "x"}, "auth"),
-    ("qihoo360", 200, {"error": {"code": "1005", "message": "tpm", "type": ""}}, "rate_limited"),
-    ("qihoo360", 400, {"error": {"code": "1210", "message": "thinking", "type": ""}}, "bad_request"),
-    ("qihoo360", 400, {"error": {"code": "9", "message": "内容包含敏感信息"}}, "refused"),
 ])  # fmt: skip
 def test_an_error_of_the_documents_has_its_kind(name: str, status: int, body: Any, kind: str) -> None:
     raw = json.dumps(body).encode()
