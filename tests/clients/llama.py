@@ -16,6 +16,7 @@ parameters.port = 0
 parameters.n_parallel = 2
 parameters.n_ctx = 2 * int(sys.argv[2])
 parameters.verbosity = 0
+parameters.cpuparams.n_threads = 1  # several wait for each other where the machine is busy
 server = xllamacpp.Server(parameters)
 print(server.listening_address, flush=True)  # noqa: T201
 sys.stdin.read()

@@ -118,7 +118,9 @@ def test_more_answers_than_the_server_has_slots_are_given_and_all_are_counted(cl
     """The server itself refuses more than its two slots, and of two answers tells the usage of one."""
     head = {"authorization": f"Bearer {KEY}"}
     own = [
-        httpx.post(f"{real}/v1/chat/completions", json={"messages": HELLO, "max_tokens": 2, "n": n, **ON}, headers=head, verify=NO_TLS)
+        httpx.post(
+            f"{real}/v1/chat/completions", json={"messages": HELLO, "max_tokens": 2, "n": n, **ON}, headers=head, verify=NO_TLS, timeout=40
+        )
         for n in (2, 3)
     ]
 
@@ -136,7 +138,7 @@ def test_more_answers_than_the_server_has_slots_are_given_and_all_are_counted(cl
 def test_turns_of_the_assistants_at_the_end_are_answered(client: OpenAI, real: str) -> None:
     """The server itself would go on with one, and refuses two."""
     messages: list[Any] = [*HELLO, {"role": "assistant", "content": "Xylophone"}, {"role": "assistant", "content": "Zebra"}]
-    own = httpx.post(f"{real}/v1/chat/completions", json={"messages": messages}, headers={"x-api-key": KEY}, verify=NO_TLS)
+    own = httpx.post(f"{real}/v1/chat/completions", json={"messages": messages}, headers={"x-api-key": KEY}, verify=NO_TLS, timeout=40)
 
     raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=messages, max_tokens=2)
 
@@ -241,7 +243,7 @@ def test_the_simulator_says_what_the_server_says(real: str, simulators: str, cas
     body = {"model": LLAMA31, "messages": HELLO, "max_tokens": 2, "temperature": 0, **ON, **CASES[case]}
     sent = {field: value for field, value in body.items() if value is not None}
     ours, theirs = (
-        httpx.post(f"{at}/v1/chat/completions", json=sent, headers={"authorization": f"Bearer {KEY}"}, verify=NO_TLS, timeout=20)
+        httpx.post(f"{at}/v1/chat/completions", json=sent, headers={"authorization": f"Bearer {KEY}"}, verify=NO_TLS, timeout=40)
         for at in (f"{simulators}/openai_compatible/llama_cpp", real)
     )
 
@@ -263,7 +265,8 @@ def test_the_simulators_other_paths_say_what_the_servers_say(real: str, simulato
     head = {"authorization": f"Bearer {key}"} if key else {}
 
     ours, theirs = (
-        httpx.request(method, f"{at}{path}", headers=head, verify=NO_TLS) for at in (f"{simulators}/openai_compatible/llama_cpp", real)
+        httpx.request(method, f"{at}{path}", headers=head, verify=NO_TLS, timeout=40)
+        for at in (f"{simulators}/openai_compatible/llama_cpp", real)
     )
 
     assert (ours.status_code, shape(ours.json())) == (theirs.status_code, shape(theirs.json()))

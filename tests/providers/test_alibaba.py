@@ -334,7 +334,8 @@ def test_every_openai_field_is_sent_as_alibaba_takes_it_or_reported(adapter: Ada
         "temperature": "clamped", "top_p": "clamped", "n": "emulated", "seed": "clamped", "top_logprobs": "clamped",
         "logit_bias": "dropped", "user": "dropped", "store": "dropped", "metadata": "dropped", "service_tier": "dropped",
         "prediction": "dropped", "modalities": "dropped", "audio": "dropped", "web_search_options": "emulated",
-        "prompt_cache_key": "dropped", "safety_identifier": "dropped", "verbosity": "dropped", "frequency_penalty": "dropped", "max_completion_tokens": "clamped",
+        "prompt_cache_key": "dropped", "safety_identifier": "dropped", "verbosity": "dropped", "frequency_penalty": "dropped",
+        "max_completion_tokens": "clamped",
         "tools[].function.strict": "dropped", "tool_choice": "emulated", "reasoning_effort": "emulated", "something_new": "dropped",
     }  # fmt: skip
 
