@@ -5,6 +5,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
+from threading import Lock
 
 import tiktoken
 from msgspec import Struct
@@ -45,9 +46,17 @@ NEAREST = "o200k"
 """What stands in for a tokenizer that nobody publishes."""
 
 
-@cache
 def encoding(name: str) -> tiktoken.Encoding:
     """Takes half a second and some 30 MB once. Raises KeyError for a name that VOCABULARIES does not have."""
+    with _LOADING:  # or several threads that want the first would each load one
+        return _loaded(name)
+
+
+_LOADING = Lock()
+
+
+@cache
+def _loaded(name: str) -> tiktoken.Encoding:
     told = VOCABULARIES[name]
     raw = files(told.package).joinpath(told.file).read_bytes()
     lines = (gzip.decompress(raw) if told.file.endswith(".gz") else raw).splitlines()

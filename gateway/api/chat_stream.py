@@ -53,7 +53,7 @@ class Telling:
             await self._words(begun, out)
         finally:
             if out.usage is None or self._spent:
-                await self._settle(out)
+                await self._settle_late(out)
             exchange.usage, exchange.finish = out.usage, out.finish
 
     async def _words(self, begun: Begun, out: ChatStream) -> None:
@@ -123,6 +123,15 @@ class Telling:
         if self._spent:
             out.usage = added([*self._spent, out.usage])
             self._spent = []
+
+    async def _settle_late(self, out: ChatStream) -> None:
+        """The same for an answer that is over, when no deadline may spoil its record."""
+        self._deadline.close()
+        try:
+            await self._settle(out)
+        except (asyncio.CancelledError, OSError):
+            if self._deadline.expired() is None and not self._exchange.left:
+                raise
 
     async def _hand_over(self, events: bytes, *, last: bool = False) -> None:
         """Writes to the client. One that reads slowly is waited for as long as the call may take: it is not the provider that is silent."""
