@@ -125,19 +125,40 @@ def show(directory: Path, as_json: bool) -> None:
 
 @main.command(epilog=EXAMPLES + "banjia explain --config config --team search --model gpt-4o --json request.json")
 @config_option
-@click.option("--team", required=True, help="Whose request it is.")
-@click.option("--model", required=True, help="The model's name as the client says it.")
+@click.option("--team", help="Whose request it is.")
+@click.option("--model", help="The model's name as the client says it.")
 @click.option("--jurisdiction", help="Where the caller is.  [default: the team's]")
 @click.option("--endpoint", type=click.Choice(["chat", "embeddings"]), default="chat", show_default=True)
 @click.option("--json", "request", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE", help="The request's body.")
+@click.option(
+    "--replay", type=click.Path(path_type=Path, allow_dash=True), metavar="LOG", help="Make the plans of a log's lines again; - is stdin."
+)
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def explain(directory: Path, team: str, model: str, jurisdiction: str | None, endpoint: str, request: Path | None, output: str) -> None:
-    """Show which hops would serve a request, which may not and why, and what becomes of its fields. Sends nothing."""
-    from gateway import explaining
+def explain(
+    directory: Path,
+    team: str | None,
+    model: str | None,
+    jurisdiction: str | None,
+    endpoint: str,
+    request: Path | None,
+    replay: Path | None,
+    output: str,
+) -> None:
+    """Show which hops would serve a request, which may not and why, and what becomes of its fields. Sends nothing.
 
+    With --replay: whether the plans in a log are those that the config makes. Exit code 1 if one is not.
+    """
+    from gateway import explaining, replaying
+
+    if replay is None and (team is None or model is None):
+        raise click.UsageError("it needs --team and --model, or --replay")
     settings = settings_of(directory)
     try:
-        told = explaining.explain(settings, team=team, model=model, jurisdiction=jurisdiction, endpoint=endpoint, request=request)
+        if replay is not None:
+            sys.exit(replaying.show(replaying.replay(settings, replay), as_json=output == "json"))
+        told = explaining.explain(
+            settings, team=team or "", model=model or "", jurisdiction=jurisdiction, endpoint=endpoint, request=request
+        )
     except ValueError as exc:
         fail(str(exc))
     explaining.show(told, as_json=output == "json")

@@ -1,6 +1,7 @@
 """From a folder of files to a Snapshot: read, fill in secrets, check everything, and only then build."""
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from datetime import date
 from hashlib import sha256
@@ -11,10 +12,11 @@ from msgspec import Struct, json
 from pydantic import BaseModel, ValidationError
 
 from gateway import settings as files
+from gateway.accounting.prices import Rates
 from gateway.accounts import SECRETS, adapter_of, has_host, make_account, no_such_version, way_of
-from gateway.catalog import Catalog, EquivalentsFile, ModelsFile, shipped
+from gateway.catalog import Catalog, EquivalentsFile, ExchangeFile, Filing, FilingRow, FilingsFile, ModelsFile, filings_by_vendor, shipped
 from gateway.globs import Globs
-from gateway.snapshot import Account, Candidate, Key, Route, Snapshot, digest, own_models
+from gateway.snapshot import Account, Candidate, Key, Route, Snapshot, Waiver, digest, own_models
 from gateway.yaml_file import ConfigError, Document, Place, Problem, fill_references, load_yaml
 from providers.base import Adapter, Model
 from providers.load import load as load_shipped
@@ -122,13 +124,24 @@ def load_catalog(own: Path, problems: list[Problem]) -> Catalog:
     """The shipped catalog with a deployer's own rows over it."""
     today = date.today()
     models: dict[str, dict[str, Model]] = {}
+    prices: dict[str, dict[str, Rates]] = {}
     equivalents: dict[str, Mapping[str, tuple[str, ...]]] = {}
     defaults: dict[str, Mapping[str, Any]] = {}
+    common, exchange = "", dict[str, int]()
+    filings: dict[str, tuple[FilingRow, Filing]] = {}
     for folder in (shipped() / "catalog", own):
         for path in sorted(folder.glob("models/*.y*ml")):
             if row := _file(ModelsFile, path, problems):
-                known = models.setdefault(row.vendor, {})
-                known |= {name: facts.facts(name, row.tokenizer(name)) for name, facts in row.models.items() if facts.live(today)}
+                known, costs = models.setdefault(row.vendor, {}), prices.setdefault(row.vendor, {})
+                for name, facts in row.models.items():
+                    if facts.live(today):
+                        known[name] = facts.facts(name, row.tokenizer(name))
+                    else:
+                        known.pop(name, None)
+                    if facts.price:
+                        costs[name] = facts.price.rates()
+                    else:
+                        costs.pop(name, None)
         for path in sorted(folder.glob("equivalents.y*ml")):
             if found := _file(EquivalentsFile, path, problems):
                 equivalents |= {
@@ -136,7 +149,14 @@ def load_catalog(own: Path, problems: list[Problem]) -> Catalog:
                     for name, entry in found.models.items()
                 }
                 defaults |= {name: entry["defaults"] for name, entry in found.models.items() if entry.get("defaults")}
-    return Catalog(models, equivalents, Globs(defaults.items()))
+        for path in sorted(folder.glob("exchange.y*ml")):
+            if rates := _file(ExchangeFile, path, problems):
+                exchange = rates.in_nano() if rates.common != common else exchange | rates.in_nano()
+                common = rates.common
+        for path in sorted(folder.glob("filings/*.y*ml")):
+            if register := _file(FilingsFile, path, problems):
+                filings |= {name: (filing, filing.compiled(register.sources)) for name, filing in register.filings.items()}
+    return Catalog(models, equivalents, Globs(defaults.items()), prices, exchange, filings_by_vendor(filings.values()))
 
 
 def _file(model: type[M], path: Path, problems: list[Problem]) -> M | None:
@@ -177,6 +197,9 @@ class _Check:
         for team, document in self.teams:
             self.routes(team.models, document, ("models",))
             self.reachable(team.models, document, ("models",), [self.places(team)], every=True)
+            if team.policy.on_refusal != "stop":
+                self.accounts_of(team.policy.on_refusal, document, ("policy", "on_refusal"))
+                self.users_of(team.policy.on_refusal, document, ("policy", "on_refusal"), [self.places(team)])
             for number, key in enumerate(team.keys):
                 place: Place = ("keys", number, "models")
                 self.routes(key.models, document, place)
@@ -237,12 +260,15 @@ class _Check:
 
     def routes(self, routes: Mapping[str, files.Route], document: Document, place: Place) -> None:
         for name, route in routes.items():
-            for part, hops in (("serve", route.serve), ("fallback", route.fallback)):
-                for number, hop in enumerate(hops):
-                    account = hop.use.partition("/")[0]
-                    if account not in self.gateway.providers:
-                        known = _list(self.gateway.providers)
-                        self.say(document, (*place, name, part, number, "use"), f"there is no account {account!r}; there are: {known}")
+            self.accounts_of(route.serve, document, (*place, name, "serve"))
+            self.accounts_of(route.fallback, document, (*place, name, "fallback"))
+
+    def accounts_of(self, hops: Iterable[files.Hop], document: Document, place: Place) -> None:
+        for number, hop in enumerate(hops):
+            account = hop.use.partition("/")[0]
+            if account not in self.gateway.providers:
+                known = _list(self.gateway.providers)
+                self.say(document, (*place, number, "use"), f"there is no account {account!r}; there are: {known}")
 
     def reachable(
         self, routes: Mapping[str, files.Route], document: Document, place: Place, callers: list[dict[str, frozenset[str]]], *, every: bool
@@ -252,21 +278,28 @@ class _Check:
             return
         for name, route in routes.items():
             allowed: dict[str, bool] = {at: False for some in callers for at in some}
-            for part, hops in (("serve", route.serve), ("fallback", route.fallback)):
-                for number, hop in enumerate(hops):
-                    account = self.gateway.providers.get(hop.use.partition("/")[0])
-                    if account is None:
-                        continue
-                    users = {at for some in callers for at, may in some.items() if account.jurisdiction in may and _meant(hop.when, at)}
-                    allowed |= dict.fromkeys(users, True)
-                    if not users:
-                        why = f"no caller can reach it: policy.allow lets no caller's data go to {account.jurisdiction}"
-                        self.say(document, (*place, name, part, number), why)
+            users = self.users_of(route.serve, document, (*place, name, "serve"), callers)
+            users |= self.users_of(route.fallback, document, (*place, name, "fallback"), callers)
+            allowed |= dict.fromkeys(users, True)
             if every and not route.reject:
                 for at in (at for at, some in allowed.items() if not some):
                     self.say(
                         document, (*place, name), f"callers in {at} have no permitted hop: add one, or another place to policy.allow.{at}"
                     )
+
+    def users_of(self, hops: Iterable[files.Hop], document: Document, place: Place, callers: list[dict[str, frozenset[str]]]) -> set[str]:
+        """Places whose callers some of the hops are of use to. Each has to be of use to somebody."""
+        found: set[str] = set()
+        for number, hop in enumerate(hops):
+            account = self.gateway.providers.get(hop.use.partition("/")[0])
+            if account is None:
+                continue
+            users = {at for some in callers for at, may in some.items() if account.jurisdiction in may and _meant(hop.when, at)}
+            if not users:
+                why = f"no caller can reach it: policy.allow lets no caller's data go to {account.jurisdiction}"
+                self.say(document, (*place, number), why)
+            found |= users
+        return found
 
 
 def _meant(when: files.When | None, place: str) -> bool:
@@ -306,6 +339,10 @@ def build(settings: Settings) -> Snapshot:
                 permitted(team, place),
                 team.policy.fidelity == "strict",
                 (_table(key.models, f"key {key.name} of team {team.team}"), own, *shared),
+                team.policy.filed_models_only,
+                tuple(Waiver(one.model, one.until, one.reason) for one in team.policy.exceptions),
+                on_refusal(team),
+                team.policy.show_route,
             )
     return Snapshot(
         revision(settings),
@@ -320,6 +357,7 @@ def build(settings: Settings) -> Snapshot:
         gateway.defaults.timeouts,
         gateway.defaults.retry,
         gateway.defaults.breaker,
+        time.time(),
     )
 
 
@@ -340,7 +378,8 @@ def _route(name: str, route: files.Route, origin: str) -> Route:
         f"{origin}: models.{name}",
         tuple(map(_candidate, route.serve)),
         tuple(map(_candidate, route.fallback)),
-        route.pick == "weighted",
+        route.pick,
+        route.sticky,
         route.timeouts,
         route.retry,
         route.reject or "",
@@ -348,6 +387,10 @@ def _route(name: str, route: files.Route, origin: str) -> Route:
         route.stream is not None and route.stream.on_cut == "continue",
         route.hedge,
     )
+
+
+def on_refusal(team: files.TeamFile) -> tuple[Candidate, ...]:
+    return () if team.policy.on_refusal == "stop" else tuple(map(_candidate, team.policy.on_refusal))
 
 
 def _candidate(hop: files.Hop) -> Candidate:
@@ -373,7 +416,7 @@ def _equivalents(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Rou
             for model in ((name,) if name in models[account.name] else of_vendors.get(account.vendor, ()))
         )
         if serve:
-            routes.append((name, Route(name, f"catalog/equivalents: {name}", serve, weighted=False)))
+            routes.append((name, Route(name, f"catalog/equivalents: {name}", serve, pick="ordered")))
     return Globs(routes)
 
 
@@ -383,7 +426,7 @@ def _own_names(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Route
     for account in accounts.values():
         for name in own_models(account, catalog):
             serve.setdefault(name, []).append(Candidate(account.name, name))
-    return Globs((name, Route(name, f"catalog/models: {name}", tuple(hops), weighted=False)) for name, hops in serve.items())
+    return Globs((name, Route(name, f"catalog/models: {name}", tuple(hops), pick="ordered")) for name, hops in serve.items())
 
 
 def shown(settings: Settings) -> dict[str, Any]:

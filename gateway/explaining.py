@@ -4,14 +4,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from gateway.api import legacy_functions, validate
+from gateway.api.serving import tokens_of
 from gateway.api.wire import Refusal
 from gateway.config import Settings, build, permitted
-from gateway.routing.plan import Facts, Rejected, facts_of, make_plan
+from gateway.routing.facts import Facts, conversation_of, facts_of
+from gateway.routing.plan import Plan, Rejected, plan_of, resolve
+from gateway.routing.preferences import Moment
 from gateway.snapshot import Hop, Key, Snapshot
 from providers.base import Change, Copies, Fault, HoldTo, Json, OneCall, Outgoing, StopAt, Whole, decode, encode
 
@@ -61,19 +65,31 @@ class Explained(Struct):
     """In the order they would be tried, by an even draw between weights."""
     rejected: list[Rejected]
     refusal: str = ""
+    on_refusal: list[Fates] = []
+    """Where a request goes whose content a provider has refused."""
 
 
-def explain(settings: Settings, *, team: str, model: str, jurisdiction: str | None, endpoint: str, request: Path | None) -> Explained:
+def explain(settings: Settings, team: str, model: str, *, jurisdiction: str | None, endpoint: str, request: Path | None) -> Explained:
     """Raises ValueError for a team that does not exist or a request that OpenAI would refuse."""
     snapshot = build(settings)
     key = key_of(settings, snapshot, team, jurisdiction)
     body = request_body(request, model, endpoint)
-    facts = facts_of(endpoint, body) if body else Facts(endpoint, model)
-    plan = make_plan(facts, key, snapshot, 0.0)
-    if plan is None:
+    resolved = resolve(model, endpoint, key, snapshot)
+    if resolved is None:
         return Explained(team, model, key.jurisdiction, "", [], [], f"nothing is known of a model {model!r}")
+    facts = Facts(endpoint, model)
+    if body is not None:
+        facts = facts_of(endpoint, body, len(encode(body)))
+        facts = replace(facts, conversation=conversation_of(team, body) if resolved.route.sticky else "")
+        if endpoint == "chat" and facts.size > resolved.reads:
+            facts = replace(facts, tokens=tokens_of(facts, body, resolved))
+    return explained(plan_of(resolved, facts, key, snapshot, Moment(now=snapshot.made)), key, model, body)
+
+
+def explained(plan: Plan, key: Key, model: str, body: Json | None) -> Explained:
     hops = [fates(hop, body) for hop in plan.hops]
-    return Explained(team, model, key.jurisdiction, plan.origin, hops, list(plan.rejected), plan.refusal)
+    after = [fates(hop, body) for hop in plan.on_refusal]
+    return Explained(key.team, model, key.jurisdiction, plan.origin, hops, list(plan.rejected), plan.refusal, after)
 
 
 def key_of(settings: Settings, snapshot: Snapshot, team: str, jurisdiction: str | None) -> Key:
@@ -86,7 +102,7 @@ def key_of(settings: Settings, snapshot: Snapshot, team: str, jurisdiction: str 
     if not keys:
         raise ValueError(f"team {team!r} has no key: nobody can ask in its name")
     key = next((key for key in keys if key.jurisdiction == place), keys[0])
-    return Key(key.team, key.name, place, permitted(known, place), key.strict, key.levels)
+    return replace(key, jurisdiction=place, permitted=permitted(known, place))
 
 
 def request_body(path: Path | None, model: str, endpoint: str) -> Json | None:
@@ -167,16 +183,19 @@ def show(told: Explained, *, as_json: bool) -> None:
     if told.refusal:
         console.print(f"refused: {escape(told.refusal)}")
     if told.hops:
-        console.print(_hops(told))
+        console.print(_hops(told.hops))
+    if told.on_refusal:
+        console.print("where a provider refuses the content:")
+        console.print(_hops(told.on_refusal))
     for rejected in told.rejected:
         console.print(f"[red]not[/] {escape(rejected.hop)}: {escape(rejected.why)}")
     if not told.hops and not told.refusal:
         console.print("no hop may serve it")
 
 
-def _hops(told: Explained) -> Table:
+def _hops(hops: list[Fates]) -> Table:
     table = Table("#", "hop", "place", "what becomes of the fields")
-    for number, hop in enumerate(told.hops, 1):
+    for number, hop in enumerate(hops, 1):
         table.add_row(str(number), escape(hop.hop), hop.place, escape(hop.refused or "\n".join(_lines(hop)) or "-"))
     return table
 

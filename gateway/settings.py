@@ -4,6 +4,7 @@ Every model here is one block of a file; its fields are the block's keys. A key 
 rather than taken in silence: see `Unbacked`.
 """
 
+from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -217,6 +218,9 @@ class Route(Block):
 
     serve: Hops = []
     pick: Annotated[Literal["weighted", "ordered", "cheapest", "fastest", "grants_first"], Field(default="weighted")]
+    sticky: bool = False
+    """Keep a conversation with one hop of `serve`, which keeps the provider's prompt cache warm: requests of the same
+    `prompt_cache_key`, or of the same `user`, go to the same hop as long as that is well."""
     fallback: Hops = []
     """In order, when none of `serve` answers."""
     timeouts: Timeouts | None = None
@@ -231,8 +235,10 @@ class Route(Block):
 
     @model_validator(mode="after")
     def _one_way(self) -> "Route":
-        if self.pick not in ("weighted", "ordered"):
-            raise ValueError(f"pick: this version acts only upon 'weighted' and 'ordered', not {self.pick!r}")
+        if self.pick == "grants_first":
+            raise ValueError("pick: this version does not act upon 'grants_first' yet")
+        if self.sticky and self.pick != "weighted":
+            raise ValueError(f"sticky: goes with pick: weighted, not with {self.pick}")
         if (self.reject is None) == (not self.serve):
             raise ValueError("a model needs either `serve` or `reject`")
         if self.serve and not any(hop.weight for hop in self.serve):
@@ -283,11 +289,28 @@ class Key(Block):
     models: Routes = {}
 
 
+class Waiver(Block):
+    """Lets models serve that are not filed, for some time."""
+
+    model: Annotated[str, Field(pattern=r"^[^/\s]+/\S+$")]
+    """`account/model`; `*` stands for any text."""
+    until: date
+    """The last day, in China's time."""
+    reason: Annotated[str, Field(min_length=3)]
+    """For those who read the file later."""
+
+
 class Policy(Block):
     allow: dict[Place, list[Place]] | None = None
     """Caller's place → places its data may go; what is not listed is refused. Without it: the caller's own place and on-premises."""
-    filed_models_only: Annotated[bool, _only(False)] = False
-    on_refusal: Annotated[Literal["stop"] | list[str], _only("stop")] = "stop"
+    filed_models_only: bool = False
+    """Use only models of which catalog/filings has a filing, on every hop."""
+    exceptions: list[Waiver] = []
+    """Models that are used though they are not filed."""
+    on_refusal: Literal["stop"] | Hops = "stop"
+    """Where a request goes whose content a provider has refused: nowhere, or to these hops in their order."""
+    show_route: bool = False
+    """Answers tell in `x-banjia-route` which hops might have served, and why others might not."""
     fidelity: Literal["report", "strict"] = "report"
     """`strict`: 400 naming the field, instead of dropping, clamping or emulating it."""
 

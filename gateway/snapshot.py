@@ -1,6 +1,7 @@
 """What the service runs on: the settings compiled to look-ups. Frozen, and swapped as one reference; live state is kept elsewhere."""
 
 from collections.abc import Mapping
+from datetime import date
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -61,6 +62,8 @@ class Hop(Struct, frozen=True):
     """A stream that breaks off is gone on with, where that can be."""
     hedge: float | None = None
     """Seconds without a first word after which the next hop is asked as well."""
+    timed: bool = False
+    """Its pace is measured, since the route picks the fastest."""
 
 
 class Candidate(Struct, frozen=True):
@@ -84,7 +87,9 @@ class Route(Struct, frozen=True):
     """Where it was said: the file's place, or the catalog."""
     serve: tuple[Candidate, ...] = ()
     fallback: tuple[Candidate, ...] = ()
-    weighted: bool = True
+    pick: str = "weighted"
+    sticky: bool = False
+    """A conversation stays with one hop."""
     timeouts: Timeouts | None = None
     retry: Retry | None = None
     reject: str = ""
@@ -93,6 +98,16 @@ class Route(Struct, frozen=True):
     goes_on: bool = False
     """A stream that breaks off is gone on with, where that can be."""
     hedge: float | None = None
+
+
+class Waiver(Struct, frozen=True):
+    """Lets models serve that are not filed."""
+
+    model: str
+    """account/model, perhaps with `*`."""
+    until: date
+    """The last day."""
+    reason: str
 
 
 class Key(Struct, frozen=True):
@@ -107,6 +122,13 @@ class Key(Struct, frozen=True):
     """Refuse a request rather than change it."""
     levels: tuple[Globs[Route], ...]
     """Route tables, the first of them that knows a name decides."""
+    filed_only: bool = False
+    """Only models with a filing."""
+    waivers: tuple[Waiver, ...] = ()
+    on_refusal: tuple[Candidate, ...] = ()
+    """Where a request may go whose content a provider has refused."""
+    show_route: bool = False
+    """Answers tell their plan."""
 
 
 class Snapshot(Struct, frozen=True):
@@ -124,6 +146,8 @@ class Snapshot(Struct, frozen=True):
     timeouts: Timeouts
     retry: Retry
     breaker: Breaker
+    made: float
+    """By the wall clock."""
     routes_seen: dict[tuple[str, str, str, str], Any] = {}
     """Memo of `plan.resolve`, bounded; it dies with the snapshot."""
 
@@ -141,6 +165,7 @@ class Snapshot(Struct, frozen=True):
             defaults if endpoint == "chat" else {},
             route.goes_on,
             route.hedge,
+            route.pick == "fastest",
         )
 
 

@@ -8,6 +8,8 @@ from http import HTTPStatus
 from typing import Protocol
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from gateway.snapshot import Account
@@ -22,8 +24,14 @@ LARGEST_ERROR = 1 << 20
 COOL_OFF: Mapping[Kind, float] = {"auth": 300.0, "quota": 300.0, "rate_limited": 5.0}
 """Seconds that one of several credentials is left alone after a refusal, unless the provider says how long."""
 
+LONGEST_LINE = 16 << 10
+LARGEST_FIELD = 64 << 10
+"""Bytes of a reply's status line, and of one of its headers."""
+
 USUAL = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "banjia"}
-"""Compressed replies could be bombs, and cost time on every piece of a stream. What is said here, aiohttp need not work out."""
+"""Compressed replies could be bombs, and cost time on every piece of a stream."""
+CONTROL = bytes({*range(32), 127} - {ord("\t")})
+"""Signs that no header has, but for the ends of its lines."""
 
 
 class Reply(Protocol):
@@ -64,33 +72,30 @@ class Upstream(Protocol):
 
 
 class Http:
-    """Upstream over HTTP/1.1 with kept-alive connections."""
+    """Upstream over HTTP/1.1 with kept-alive connections.
+
+    aiohttp opens and keeps the connections (names, TLS, proxies) and reads the replies. The requests are written here: a session that could
+    follow redirects, keep cookies and stream uploads costs as much for each request as all else that a gateway does.
+    """
 
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
         self._credentials: dict[tuple[str, int], tuple[Account, Credential]] = {}
         """By account and number of the credential."""
         self._exchanges: dict[tuple[str, int], asyncio.Lock] = {}
         self._turns: dict[str, int] = {}
         self._cooling: dict[tuple[str, int], float] = {}
         """Until when a credential is left alone."""
-        self._urls: dict[str, URL] = {}
+        self._asked: dict[tuple[str, str, str | None], aiohttp.ClientRequest] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def open(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            max_line_size=16 << 10,
-            max_field_size=64 << 10,
-        )
+        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._connector is not None:
+            await self._connector.close()
 
     async def send(self, account: Account, request: Outgoing, connect: float) -> Reply:
         number = self._turn(account) if account.spare else 0
@@ -165,35 +170,37 @@ class Http:
         return body
 
     async def _send(self, account: Account, request: Outgoing, credential: Credential, connect: float) -> "_HttpReply":
-        if self._session is None:
+        if self._connector is None:
             raise RuntimeError("upstream is not open")
         url = request.url
         if credential.query:
             url += ("&" if "?" in url else "?") + credential.query
+        asked = self._asked_of(request.method, url, account.proxy)
         try:
-            reply = await self._session.request(
-                request.method,
-                self._url(url),
-                data=request.body or None,
-                headers={**USUAL, **request.headers, **account.headers, **credential.headers},
-                allow_redirects=False,
-                proxy=account.proxy,
-                timeout=self._timeout(connect),
-            )
-        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+            connection = await self._connector.connect(asked, [], self._timeout(connect))
+            try:
+                # a proxy may have added its own header by now
+                head = head_of(asked, {**request.headers, **account.headers, **credential.headers}, len(request.body))
+                reply = await _replied(connection, head, request.body)
+            except BaseException:
+                connection.close()
+                raise
+        except (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError) as exc:
             log.info("account %s cannot be reached: %s", account.name, exc.__class__.__name__)
             raise Fault("unreachable", f"account {account.name} cannot be reached: {_reason(exc)}") from exc
         if reply.headers.get("content-encoding", "identity") != "identity":
             reply.close()
             raise Fault("broken", f"account {account.name} answered in an encoding that was not asked for")
-        return _HttpReply(reply)
+        return reply
 
-    def _url(self, url: str) -> URL:
-        """The parsed form; a gateway asks the same few addresses again and again."""
-        if (known := self._urls.get(url)) is None:
-            if len(self._urls) > 1000:
-                self._urls.clear()
-            known = self._urls[url] = URL(url, encoded=True)
+    def _asked_of(self, method: str, url: str, proxy: str | None) -> aiohttp.ClientRequest:
+        """Where a request goes; a gateway asks the same few addresses again and again."""
+        if (known := self._asked.get((method, url, proxy))) is None:
+            if len(self._asked) > 1000:
+                self._asked.clear()
+            known = self._asked[method, url, proxy] = aiohttp.ClientRequest(
+                method, URL(url, encoded=True), headers=USUAL, proxy=URL(proxy) if proxy else None, loop=asyncio.get_running_loop()
+            )
         return known
 
     def _timeout(self, connect: float) -> aiohttp.ClientTimeout:
@@ -202,34 +209,60 @@ class Http:
         return known
 
 
-class _HttpReply:
-    __slots__ = ("_reply", "number", "status")
+def head_of(asked: aiohttp.ClientRequest, headers: Mapping[str, str], length: int) -> bytes:
+    """The head of a request with `length` bytes of body. Raises ValueError for a header that would be more than one line."""
+    every = asked.headers.copy()
+    every.update(headers)
+    if length or asked.method == "POST":
+        every["content-length"] = str(length)
+    target = str(asked.url) if asked.proxy and not asked.is_ssl() else asked.url.raw_path_qs
+    lines = [f"{asked.method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in every.items()], "", ""]
+    head = "\r\n".join(lines).encode()
+    if len(head) - len(head.translate(None, CONTROL)) != len("\r\n") * (len(lines) - 1):
+        raise ValueError("a header of the request has a control character")
+    return head
 
-    def __init__(self, reply: aiohttp.ClientResponse) -> None:
-        self._reply = reply
-        self.status = reply.status
+
+async def _replied(connection: Connection, head: bytes, body: bytes) -> "_HttpReply":
+    """The reply to a request that is sent here, once its head has come."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None:
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_response_params(read_until_eof=True, auto_decompress=False, max_line_size=LONGEST_LINE, max_field_size=LARGEST_FIELD)
+    transport.write(head + body)  # one write is one packet, as a rule
+    while True:
+        message, content = await protocol.read()
+        if message.code >= HTTPStatus.OK or message.code == HTTPStatus.SWITCHING_PROTOCOLS:
+            return _HttpReply(message.code, message.headers, content, connection)
+
+
+class _HttpReply:
+    __slots__ = ("_connection", "_content", "headers", "number", "status")
+
+    def __init__(self, status: int, headers: Mapping[str, str], content: aiohttp.StreamReader, connection: Connection) -> None:
+        self.status = status
+        self.headers = headers
         self.number = 0
         """Of the account's credential that it was asked with."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._reply.headers
+        self._content = content
+        self._connection = connection
+        content.on_eof(self._ended)
 
     async def piece(self) -> bytes:
         try:
-            return await self._reply.content.readany()
+            return await self._content.readany()
         except (aiohttp.ClientError, OSError) as exc:
             raise Fault("broken", "the provider's connection broke off") from exc
 
     async def read(self, most: int = LARGEST_REPLY) -> bytes:
-        length = self._reply.content_length
+        length = self.headers.get("content-length")
         try:
             if length is not None:
-                if length > most:
+                if int(length) > most:
                     raise Fault("broken", f"the provider's answer is longer than {most} bytes")
-                return await self._reply.read()
+                return await self._content.read()
             held = bytearray()
-            async for piece in self._reply.content.iter_any():
+            async for piece in self._content.iter_any():
                 held += piece
                 if len(held) > most:
                     raise Fault("broken", f"the provider's answer is longer than {most} bytes")
@@ -238,7 +271,17 @@ class _HttpReply:
             raise Fault("broken", "the provider's connection broke off") from exc
 
     def close(self) -> None:
-        self._reply.close()  # at its end the connection has gone back to the pool already, and this does nothing
+        if self._connection.protocol is not None:  # else it has ended
+            self._content.set_exception(aiohttp.ClientConnectionError("closed"))
+            self._connection.close()
+
+    def _ended(self) -> None:
+        """The connection goes back to the pool, unless the provider has answered before it was asked all."""
+        transport = self._connection.transport
+        if transport is None or transport.get_write_buffer_size():
+            self._connection.close()
+        else:
+            self._connection.release()
 
 
 def _reason(exc: BaseException) -> str:

@@ -16,6 +16,12 @@ async def estimated(body: Json, said: Sequence[str], tokenizer: str) -> Json:
     return await asyncio.to_thread(_count, body, said, tokenizer)
 
 
+def prompt_tokens(body: Json, tokenizer: str, enough: int) -> int:
+    """Tokens of a chat request, or more than `enough`. CPU-bound: call it off the event loop."""
+    turns = body.get("messages") or ()
+    return tokens.count(_texts(turns, body.get("tools")), tokenizer, enough) + OF_A_TURN * len(turns)
+
+
 def _count(body: Json, said: Sequence[str], tokenizer: str) -> Json:
     turns = body.get("messages") or ()
     prompt = tokens.count(_texts(turns, body.get("tools")), tokenizer) + OF_A_TURN * len(turns)

@@ -9,10 +9,13 @@ from msgspec import DecodeError, Struct, ValidationError
 from providers.base import SHAPELESS, Fault, Json, Kind, Outgoing, Stream, Target, decode, encode
 from providers.faults import Errors, make_fault
 from providers.fields import Fields, Rule, apply, drop, kept_here, native, served_model
-from providers.sse import EventReader, EventTooLong
+from providers.sse import MARK, EventReader, EventTooLong
 from providers.unfinished import unfinished
 
 UNKNOWN = drop("not known to this vendor")
+UNREADABLE = (DecodeError, ValidationError, UnicodeDecodeError, RecursionError)
+BRACE = ord("{")
+SILENT = frozenset({"id", "object", "created", "model", "type", "system_fingerprint", "service_tier", "obfuscation"})
 
 CHAT_BASICS: Fields = MappingProxyType({"model": served_model, "messages": native, "stream": native, "stream_options": kept_here})
 """The fields every chat endpoint has. Usage in streams is the gateway's own affair, so `stream_options` never reaches a vendor as such."""
@@ -64,7 +67,7 @@ class OpenAIChat(Struct, frozen=True):
 
     def chunk(self, event: Json) -> Json | None:
         """An event of the vendor's stream as OpenAI's chunk; None for one that says nothing. Raises Fault for one that reports an error."""
-        if event.get("error") or ("choices" not in event and "usage" not in event):
+        if event.get("error") or event.get("error_code") or ("choices" not in event and "usage" not in event):
             raise make_fault(self.errors, 200, {}, event)
         for choice in event.get("choices") or ():
             self.settle(choice, choice.get("delta") or {})
@@ -88,10 +91,11 @@ class OpenAIChat(Struct, frozen=True):
 class Chunks:
     """OpenAI chunks out of a vendor's event stream; notices an answer that stops before its end.
 
-    It ends where each of its choices has a reason to finish, or, if the chat's `done_ends` says so, with `[DONE]`.
+    It ends where each of its choices has a reason to finish, or, if the chat's `done_ends` says so, with `[DONE]`. An event that cannot be
+    read is passed over, but then a reason to finish has to come.
     """
 
-    __slots__ = ("_begun", "_calls", "_chat", "_done", "_open", "_reader")
+    __slots__ = ("_begun", "_calls", "_chat", "_done", "_open", "_reader", "_unread")
 
     def __init__(self, chat: OpenAIChat) -> None:
         self._chat = chat
@@ -101,6 +105,7 @@ class Chunks:
         self._open: set[int] = set()
         """Choices that have begun and not ended."""
         self._done = False
+        self._unread = False
 
     def feed(self, data: bytes) -> list[Json]:
         try:
@@ -110,7 +115,7 @@ class Chunks:
 
     def end(self) -> list[Json]:
         last = self._chunks(self._reader.end())
-        if not self._begun or (self._open and not (self._done and self._chat.done_ends)):
+        if not self._begun or (self._open and (self._unread or not (self._done and self._chat.done_ends))):
             raise unended()
         ends: list[Json] = [
             {"index": at, "delta": {}, "finish_reason": "tool_calls" if at in self._calls else "stop"} for at in sorted(self._open)
@@ -121,11 +126,14 @@ class Chunks:
     def _chunks(self, payloads: list[bytes]) -> list[Json]:
         chunks: list[Json] = []
         for payload in payloads:
-            if payload == b"[DONE]":
+            if payload[0] != BRACE and payload.strip() == b"[DONE]":
                 self._done = True
                 continue
             try:
-                chunk = self._chat.chunk(read_json(payload))
+                event = self._read(payload)
+                if event is None or ("choices" not in event and is_silent(event)):
+                    continue
+                chunk = self._chat.chunk(event)
                 if chunk is None:
                     continue
                 for choice in chunk.get("choices") or ():
@@ -135,6 +143,8 @@ class Chunks:
                             raise Fault("broken", "the provider's answer has an index of no known form")
                         self._begun.add(index)
                         self._open.add(index)
+                        if "delta" not in choice and choice.get("message"):  # the whole answer at once
+                            choice["delta"] = choice.pop("message")
                     if calls := (choice.get("delta") or {}).get("tool_calls"):
                         self._number(index, calls)
                     if choice.get("finish_reason"):  # the last of all: a chunk that is of no known form ends nothing
@@ -145,6 +155,16 @@ class Chunks:
                 continue  # a finished answer stays whole
             chunks.append(chunk)
         return chunks
+
+    def _read(self, payload: bytes) -> Json | None:
+        """The event; None for one that is none, of which it cannot be told what is lost with it. Raises Fault for a page of HTML."""
+        try:
+            return decode(payload)
+        except UNREADABLE as exc:
+            if payload.lstrip().startswith(b"<"):
+                raise no_object() from exc
+            self._unread = True
+            return None
 
     def _number(self, choice: int, calls: list[Json]) -> None:
         """Gives calls their index where the vendor leaves it out or says -1: a new id is a new call, no id goes on with the last."""
@@ -200,9 +220,20 @@ def unended() -> Fault:
     return Fault("broken", "the provider's answer ended before it was complete")
 
 
+def no_object() -> Fault:
+    return Fault("broken", "the provider's answer is not a JSON object")
+
+
+def is_silent(event: Json) -> bool:
+    """Whether an event without choices says nothing at all: a ping, or the head of a chunk alone."""
+    return event.keys() <= SILENT and "error" not in (event.get("type"), event.get("object"))
+
+
 def read_json(data: bytes) -> Json:
     """A JSON object of the provider's. Raises Fault("broken") for anything else."""
     try:
         return decode(data)
-    except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as exc:
-        raise Fault("broken", "the provider's answer is not a JSON object") from exc
+    except UNREADABLE as exc:
+        if data.startswith(MARK):
+            return read_json(data.removeprefix(MARK))
+        raise no_object() from exc

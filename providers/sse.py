@@ -8,27 +8,36 @@ class EventTooLong(ValueError):
     """One event has grown past LIMIT."""
 
 
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark, which a stream may begin with."""
+
+
 class EventReader:
     """Collects the `data:` payloads of a stream. Lines may end in LF, CRLF or CR; comments, ids and event names are passed over."""
 
-    __slots__ = ("_held", "_size")
+    __slots__ = ("_cr", "_held", "_size", "_start")
 
     def __init__(self) -> None:
-        self._held: list[bytes] = []  # pieces of an event that has not ended; joined only when a line end comes, so that a
+        self._held: list[bytes] = []  # pieces of an event that has not ended; joined only when a blank line comes, so that a
         self._size = 0  # long event in many pieces is not copied again for each of them
+        self._cr = False  # the last piece ended in a CR: an LF that comes now belongs to it
+        self._start: bytes | None = b""  # of the stream, as long as it may be a byte order mark
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads of the events that this piece completes. Raises EventTooLong."""
-        if self._held or b"\r" in data:
-            self._held.append(data)
+        if self._start is not None:
+            data = self._unmarked(self._start + data)
+        if self._cr or b"\r" in data:
+            data = self._unix_lines(data)
+        if self._held:
             self._size += len(data)
             if self._size > LIMIT:
                 raise EventTooLong(f"one event of more than {LIMIT} bytes")
-            if b"\n" not in data and b"\r" not in data:
+            whole = b"\n\n" in data or (data.startswith(b"\n") and self._held[-1].endswith(b"\n"))
+            self._held.append(data)
+            if not whole:
                 return []
             data = b"".join(self._held)
-            if b"\r" in data:
-                data = _unix_lines(data)
         *events, rest = data.split(b"\n\n")
         self._held = [rest] if rest else []
         self._size = len(rest)
@@ -36,15 +45,26 @@ class EventReader:
 
     def end(self) -> list[bytes]:
         """The payload of an event that the body's end completes: some vendors leave out the last blank line."""
-        rest = b"".join(self._held).replace(b"\r", b"\n")
+        rest = b"".join(self._held)
         self._held, self._size = [], 0
         return [payload] if (payload := _payload(rest)) else []
 
+    def _unmarked(self, start: bytes) -> bytes:
+        """The stream's beginning without its mark."""
+        if len(start) < len(MARK) and MARK.startswith(start):
+            self._start = start
+            return b""
+        self._start = None
+        return start.removeprefix(MARK)
 
-def _unix_lines(data: bytes) -> bytes:
-    """Line ends as LF. A CR at the very end stays: it may be half of a CRLF."""
-    last = data[-1:] if data.endswith(b"\r") else b""
-    return data[: len(data) - len(last)].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + last
+    def _unix_lines(self, data: bytes) -> bytes:
+        """Line ends as LF. A CR ends its line at once, whatever follows: an event is not held until the next one comes."""
+        if self._cr and data:
+            data = data.removeprefix(b"\n")
+            self._cr = False
+        if data:
+            self._cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _payload(event: bytes) -> bytes:
@@ -54,5 +74,5 @@ def _payload(event: bytes) -> bytes:
     data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     if data:
         return b"\n".join(data)
-    # Baidu's older API and some proxies put an error between events as bare JSON
-    return event.strip() if event.lstrip().startswith(b"{") else b""
+    # Baidu's older API and some proxies put an error between events as bare JSON, others a page of HTML
+    return event.strip() if event.lstrip().startswith((b"{", b"<")) else b""

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from gateway import settings
-from gateway.catalog import EquivalentsFile, ModelsFile, shipped
+from gateway.catalog import EquivalentsFile, ExchangeFile, FilingsFile, ModelsFile, shipped
 from gateway.cli import main
 from gateway.config import load_catalog, parse, read
 from gateway.routing.verdicts import VERDICTS
@@ -130,6 +130,7 @@ def test_no_command_is_described_that_there_is_not() -> None:
 SECTIONS: dict[type[Block], str] = {
     GatewayFile: "gateway.yaml",
     Breaker: "`breaker`",
+    settings.Waiver: "`policy.exceptions[]`",
     settings.Server: "`server`",
     settings.Admin: "`admin`",
     settings.Account: "`providers.NAME`",
@@ -336,6 +337,10 @@ def test_every_yaml_example_loads_as_the_file_that_its_first_line_names(block: F
             parse(ModelsFile, document, problems)
         case [*_, "equivalents.yaml"]:
             parse(EquivalentsFile, document, problems)
+        case [*_, "exchange.yaml"]:
+            parse(ExchangeFile, document, problems)
+        case [*_, "filings", _]:
+            parse(FilingsFile, document, problems)
         case [*_, "teams", _]:
             read(parse_yaml(BASE, "base"), [over(TEAM, document)], load_catalog(shipped() / "none", problems), problems, load())
         case ["presets.yaml"]:

@@ -7,11 +7,11 @@ from gateway.api import legacy_functions, validate
 from gateway.api.auth import authenticate
 from gateway.api.chat_out import complete, usage_of
 from gateway.api.chat_stream import Telling, tokenizer_of
-from gateway.api.serving import Serving, plan_for
+from gateway.api.serving import Serving, planned
 from gateway.api.wire import Exchange, refusal_of
 from gateway.deadline import Deadline
 from gateway.routing.attempt import Attempts
-from gateway.routing.plan import Plan, facts_of
+from gateway.routing.plan import Plan
 from gateway.snapshot import Hop
 from providers.base import Fault, Json, encode
 
@@ -28,7 +28,7 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
     functions = "functions" in body
     if legacy_functions.used(body):
         body = legacy_functions.as_tools(body)
-    plan = plan_for(facts_of("chat", body), key, snapshot)
+    plan = await planned("chat", body, exchange, key, snapshot, serving.health)
     exchange.watch()
     deadline = deadline_of(exchange, plan)
     attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict)

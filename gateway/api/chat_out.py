@@ -114,8 +114,8 @@ def call_of(call: Json, index: int) -> Json:
 
 def one_line(events: bytes) -> bytes:
     """Events without the signs that some clients take for the end of a line, though JSON lets them stand: escaped, they mean the same."""
-    for sign, escaped in LINE_ENDS:
-        if sign in events:
+    if not events.isascii():
+        for sign, escaped in LINE_ENDS:
             events = events.replace(sign, escaped)
     return events
 

@@ -13,10 +13,9 @@ from gateway.api.auth import authenticate
 from gateway.api.chat import deadline_of
 from gateway.api.chat_out import name_of
 from gateway.api.forms import is_count, odd, usage_in
-from gateway.api.serving import Serving, plan_for
+from gateway.api.serving import Serving, planned
 from gateway.api.wire import Exchange, Refusal, refusal_of
 from gateway.routing.attempt import Attempts
-from gateway.routing.plan import facts_of
 from gateway.snapshot import Hop
 from providers.base import Fault, Json, encode
 
@@ -29,7 +28,7 @@ async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "")
         body = {**body, "model": deployment}
     body = validate.embeddings(body)
     exchange.model = body["model"]
-    plan = plan_for(facts_of("embeddings", body), key, snapshot)
+    plan = await planned("embeddings", body, exchange, key, snapshot, serving.health)
     texts = await texts_of(body["input"])
     exchange.watch()
     deadline = deadline_of(exchange, plan)

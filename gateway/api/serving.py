@@ -1,15 +1,22 @@
 """What the endpoints are given to serve with, and the plan with its refusals in OpenAI's words."""
 
+import asyncio
 import random
-from collections.abc import Callable
+import time
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from gateway.api.wire import Refusal
+from gateway import usage
+from gateway.api.wire import Exchange, Refusal
+from gateway.routing.decision import AT_ANY_TIME, decision_of, route_told
+from gateway.routing.facts import Facts, conversation_of, facts_of
 from gateway.routing.health import Health
-from gateway.routing.plan import Facts, Plan, make_plan
+from gateway.routing.plan import Plan, Resolved, plan_of, resolve
+from gateway.routing.preferences import Moment
 from gateway.snapshot import Key, Snapshot
 from gateway.upstream import Upstream
+from providers.base import Json
 
 
 class Serving(Struct):
@@ -20,30 +27,77 @@ class Serving(Struct):
     health: Health
 
 
-def plan_for(facts: Facts, key: Key, snapshot: Snapshot, draw: Callable[[], float] = random.random) -> Plan:
-    """A plan with at least one hop. Raises Refusal."""
-    plan = make_plan(facts, key, snapshot, draw())
-    if plan is None:
+async def planned(endpoint: str, body: Json, exchange: Exchange, key: Key, snapshot: Snapshot, health: Health) -> Plan:
+    """The plan for a request that has been checked, with at least one hop; the exchange is told of it. Raises Refusal."""
+    facts = facts_of(endpoint, body, exchange.size)
+    resolved = resolve(facts.model, endpoint, key, snapshot)
+    if resolved is None:
         raise no_model(facts.model, f"The model `{facts.model}` is not known here, or not to this key.")
-    if plan.hops:
-        return plan
+    if facts.size > resolved.reads and endpoint == "chat":
+        facts = await counted(facts, body, resolved)
+    if resolved.route.sticky:
+        facts = replace(facts, conversation=conversation_of(key.team, body))
+    moment = AT_ANY_TIME if resolved.simple is not None else moment_for(resolved, facts, health)
+    plan = plan_of(resolved, facts, key, snapshot, moment)
+    exchange.decision = decision_of(plan, facts, moment, snapshot.revision)
+    if key.show_route:
+        exchange.route = route_told(plan)
+    if not plan.hops:
+        raise refused(plan, facts, key)
+    return plan
+
+
+def moment_for(resolved: Resolved, facts: Facts, health: Health) -> Moment:
+    """What a plan that is not simple depends on beside the request."""
+    paces: dict[str, float] = {}
+    if resolved.route.pick == "fastest":
+        hops = [option.hop.name for option in resolved.options]
+        paces = {hop: pace for hop in hops if (pace := health.pace.of(hop, stream=facts.stream))}
+    waived = any(option.waiver for option in (*resolved.options, *resolved.on_refusal))
+    return Moment(random.random(), time.time() if waived else 0.0, paces)
+
+
+async def counted(facts: Facts, body: Json, resolved: Resolved) -> Facts:
+    """The facts with the prompt's tokens: counted off the event loop, for what may be more than one of the models reads."""
+    return replace(facts, tokens=await asyncio.to_thread(tokens_of, facts, body, resolved))
+
+
+def tokens_of(facts: Facts, body: Json, resolved: Resolved) -> dict[str, int]:
+    """A prompt's tokens by the tokenizers of the models that it may be too long for."""
+    contexts: dict[str, int] = {}
+    for option in (*resolved.options, *resolved.on_refusal):
+        model = option.hop.target.model
+        if model.context and facts.size > model.context:
+            contexts[model.tokenizer] = max(contexts.get(model.tokenizer, 0), model.context)
+    return {name: usage.prompt_tokens(body, name, enough=2 * most) for name, most in contexts.items()}
+
+
+def refused(plan: Plan, facts: Facts, key: Key) -> Refusal:
+    """Why a plan has no hop."""
+    model = facts.model
     if plan.refusal:
-        raise no_model(facts.model, plan.refusal)
+        return no_model(model, plan.refusal)
     codes = {rejected.code for rejected in plan.rejected}
     why = "; ".join(f"{rejected.hop}: {rejected.why}" for rejected in plan.rejected)
+    if "too_long" in codes:
+        return Refusal(400, f"The prompt is too long for what serves `{model}` ({why}).", param="messages", code="context_length_exceeded")
     if "incapable" in codes:
-        raise Refusal(
-            400, f"No model that serves `{facts.model}` can take this request ({why}).", param="model", code="unsupported_parameter"
+        return Refusal(400, f"No model that serves `{model}` can take this request ({why}).", param="model", code="unsupported_parameter")
+    if "not_filed" in codes:
+        message = (
+            f"Team `{key.team}` uses filed models only, and none that serves `{model}` is one ({why}): "
+            "add a filing under catalog/filings, or an exception under policy.exceptions"
         )
+        return Refusal(403, message, kind="permission_error", param="model", code="model_not_filed")
     if "jurisdiction" in codes:
         message = (
-            f"model `{facts.model}` of team `{key.team}` has no hop that data of callers in {key.jurisdiction} may go to ({why}): "
-            f"add one under models.{facts.model}.serve, or allow another place in policy.allow"
+            f"model `{model}` of team `{key.team}` has no hop that data of callers in {key.jurisdiction} may go to ({why}): "
+            f"add one under models.{model}.serve, or allow another place in policy.allow"
         )
-        raise Refusal(403, message, kind="permission_error", param="model", code="jurisdiction_not_allowed")
+        return Refusal(403, message, kind="permission_error", param="model", code="jurisdiction_not_allowed")
     if "endpoint" in codes:
-        raise no_model(facts.model, f"The model `{facts.model}` has no {facts.endpoint} ({why}).")
-    raise no_model(facts.model, f"No account serves the model `{facts.model}` at present ({why}).")
+        return no_model(model, f"The model `{model}` has no {facts.endpoint} ({why}).")
+    return no_model(model, f"No account serves the model `{model}` at present ({why}).")
 
 
 def no_model(model: str, message: str) -> Refusal:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from msgspec import DecodeError, Struct, ValidationError
 
 from gateway.deadline import Ticker
+from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS
 from gateway.scrubbing import scrub
@@ -68,14 +69,17 @@ class Record(Struct):
     changes: str = ""
     faults: list[str] = []
     error: str = ""
+    decision: Decision | None = None
+    """What the plan was made from."""
 
 
 class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "finish", "headers", "key", "left",
-        "method", "model", "path", "refused", "request_id", "scope", "started", "status", "stream", "team", "ticker", "trail", "usage",
+        "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "decision", "finish", "headers", "key",
+        "left", "method", "model", "path", "refused", "request_id", "route", "scope", "size", "started", "status", "stream", "team",
+        "ticker", "trail", "usage",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker, patience: float) -> None:
@@ -100,6 +104,11 @@ class Exchange:
         self.team = self.key = self.model = self.finish = self.refused = ""
         self.stream = False
         self.usage: Json | None = None
+        self.size = 0
+        """Bytes of the body."""
+        self.route = ""
+        """The plan, for teams that want to see it."""
+        self.decision: Decision | None = None
         self._task: asyncio.Task[Any] | None = None
         self._patience = patience
         self._due = 0.0
@@ -152,6 +161,7 @@ class Exchange:
         """The body as a JSON object. Raises Refusal. Of a key that is given twice the last one counts; what is sent on is made anew from
         what is read here, so that nobody behind can take the other."""
         raw = await self.read(most)
+        self.size = len(raw)
         try:
             body = decode(raw)
         except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as exc:
@@ -204,6 +214,8 @@ class Exchange:
             headers.append((b"x-banjia-provider", trail.hop.account.name.encode()))
             headers.append((b"x-banjia-model", header_text(trail.hop.target.model.id)))
             headers.append((b"x-banjia-attempts", b"%d" % trail.attempts))
+        if self.route:
+            headers.append((b"x-banjia-route", header_text(self.route)))
         if trail.changes:
             headers.append((b"x-banjia-changes", header_text(",".join(map(told, trail.changes)))))
         return headers
@@ -259,6 +271,7 @@ class Exchange:
             ",".join(map(told, trail.changes)),
             trail.faults,
             self.refused,
+            self.decision,
         )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
+from email.utils import formatdate
 from typing import Any, TypeVar
 
 from gateway.deadline import Deadline
@@ -21,8 +22,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 CHANGED = ("dropped", "clamped", "emulated")
 """Fates that `fidelity: strict` refuses."""
-OK = 200
+OK = range(200, 204)
+"""Some servers answer 201 where OpenAI answers 200. What is no answer in spite of its status is found out by reading it."""
 LARGEST_ERROR = 1 << 20
+JSON = (b"", b"{", b"[")
+"""How a body of JSON begins: some label their streams with its type."""
+ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
 class Asking:
@@ -115,9 +120,9 @@ class Asking:
     async def _sent(self, hop: Hop, outgoing: Outgoing) -> Json:
         reply = await self._open(hop, outgoing, stream=False)
         try:
+            if reply.status not in OK:
+                raise self._judged(hop, reply, await error_of(reply))
             raw = await reply.read()
-            if reply.status != OK:
-                raise self._judged(hop, reply, raw)
             try:
                 return hop.translator.response(raw)
             except SHAPELESS as exc:
@@ -128,19 +133,43 @@ class Asking:
     async def _begin(self, hop: Hop, outgoing: Outgoing, stream: Stream | None) -> Running:
         reply = await self._open(hop, outgoing, stream=True)
         try:
-            # JSON where a stream was asked for is an error, whatever the status says
-            if reply.status != OK or reply.headers.get("content-type", "").startswith("application/json"):
-                raise self._judged(hop, reply, await reply.read(LARGEST_ERROR))
-            return await begin(stream or hop.translator.stream(), reply, self._deadline, hop.timeouts.idle)
+            if reply.status not in OK:
+                raise self._judged(hop, reply, await error_of(reply))
+            piece = b""
+            if reply.headers.get("content-type", "").startswith("application/json"):
+                piece = await reply.piece()
+                if piece.lstrip()[:1] in JSON:  # where a stream was asked for: an error, whatever the status says, or all at once
+                    raw = piece + await reply.read(LARGEST_ERROR)
+                    if not is_answer(hop, raw):
+                        raise self._judged(hop, reply, raw)
+                    piece = b"data: " + raw.translate(ONE_LINE) + b"\n\n"
+            return await begin(stream or hop.translator.stream(), reply, self._deadline, hop.timeouts.idle, piece)
         except BaseException:
             reply.close()
             raise
 
     def _judged(self, hop: Hop, reply: Reply, body: bytes) -> Fault:
         """What an error reply comes to."""
-        fault = hop.translator.fault(reply.status, {name.lower(): value for name, value in reply.headers.items()}, body)
+        headers = {"date": formatdate(usegmt=True), **{name.lower(): value for name, value in reply.headers.items()}}
+        fault = hop.translator.fault(reply.status, headers, body)  # of a provider without a clock, our own time counts
         fault.spare = self._upstream.refused(hop.account, reply, fault)
         return fault
+
+
+async def error_of(reply: Reply) -> bytes:
+    """What a reply says of its error; nothing where that is too much or breaks off: the status tells enough."""
+    try:
+        return await reply.read(LARGEST_ERROR)
+    except Fault:
+        return b""
+
+
+def is_answer(hop: Hop, raw: bytes) -> bool:
+    """Whether a body is a whole answer in one piece."""
+    try:
+        return bool(hop.translator.response(raw))
+    except (Fault, *SHAPELESS):
+        return False
 
 
 async def _checked(form: schema.Form, choice: Json) -> tuple[Json, str, str]:

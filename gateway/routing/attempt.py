@@ -51,6 +51,7 @@ class Attempts:
         """What has been taken of accounts with limits, and is not yet given back."""
         self._took = 0.0
         """Seconds of the last attempt."""
+        self._streams = False
 
     def close(self, usage: Json | None) -> None:
         """All is over: what accounts with limits have been sent is known now."""
@@ -72,6 +73,7 @@ class Attempts:
 
     async def stream(self, plan: Plan, body: Json) -> Begun:
         """The beginning of a stream that has said something. The caller closes it."""
+        self._streams = True
         return await self._over(plan, lambda hop: [body], lambda asking, hop: asking.stream(hop, body))
 
     async def go_on(self, plan: Plan, body: Json, said: str) -> Begun | None:
@@ -93,7 +95,7 @@ class Attempts:
 
     async def _over(self, plan: Plan, bodies: Callable[[Hop], list[Json]], once: Once[T]) -> T:
         last: Fault | None = None
-        turns = Turns(plan, bodies, self._health)
+        turns = Turns(plan, bodies, self._health, self._trail.faults)
         while hop := turns.next():
             answer = await (self._at(hop, turns, once) if hop.hedge is None else self._race(hop, hop.hedge, turns, once))
             if not isinstance(answer, Fault):
@@ -108,7 +110,8 @@ class Attempts:
         self._trail.hop = hop
         self._health.asked(hop.account.name)
         number = refused = 0
-        while isinstance(answer := await self._within_limits(hop, turns, once), Fault):
+        attempt = self._timed if hop.timed else self._within_limits
+        while isinstance(answer := await attempt(hop, turns, once), Fault):
             if answer.spare and refused < len(hop.account.spare):
                 refused += 1
                 continue
@@ -120,6 +123,18 @@ class Attempts:
                 break
             number += 1
         return answer
+
+    async def _timed(self, hop: Hop, turns: "Turns", once: Once[T]) -> T | Fault:
+        """One attempt, where the route wants to know how fast its hops are."""
+        pace, began = self._health.pace, perf_counter()
+        seconds, failed = None, False
+        pace.begin(hop.name, stream=self._streams)
+        try:
+            answer = await self._within_limits(hop, turns, once)
+            seconds, failed = perf_counter() - began, isinstance(answer, Fault)
+            return answer
+        finally:
+            pace.end(hop.name, seconds, stream=self._streams, failed=failed)
 
     async def _within_limits(self, hop: Hop, turns: "Turns", once: Once[T]) -> T | Fault:
         """One attempt, counted where the account has limits: they are few."""
@@ -140,6 +155,7 @@ class Attempts:
 
         def start(one: Hop) -> None:
             runner = Attempts(self._upstream, self._health, self._deadline, Trail(self._trail.started), strict=self._strict)
+            runner._streams = self._streams
             racers[asyncio.create_task(runner._at(one, turns, once))] = runner
 
         start(hop)
@@ -247,15 +263,17 @@ class Attempts:
 class Turns:
     """The hops of a plan in their order, as far as they may be tried. What comes after a fault depends on the fault."""
 
-    __slots__ = ("_health", "_hops", "_larger_than", "_limited", "_next", "_plan", "_refused", "_tried", "bodies")
+    __slots__ = ("_faults", "_health", "_hops", "_larger_than", "_limited", "_next", "_plan", "_refused", "_tried", "bodies")
 
-    def __init__(self, plan: Plan, bodies: Callable[[Hop], list[Json]], health: Health) -> None:
+    def __init__(self, plan: Plan, bodies: Callable[[Hop], list[Json]], health: Health, faults: list[str]) -> None:
         self._plan = plan
         self.bodies = bodies
         """What a hop is sent."""
         self._limited = 0.0
         """Seconds until the first of the hops is free that have reached their account's limits."""
         self._health = health
+        self._faults = faults
+        """Where it is written down why a hop has been passed over."""
         self._hops = plan.hops
         self._next = 0
         self._larger_than = 0
@@ -272,6 +290,7 @@ class Turns:
             if self._health.lets(hop.name):
                 self._tried = True
                 return hop
+            self._faults.append(f"{hop.name}: resting")
         if self._tried or self._limited or not self._hops:
             return None
         self._tried = True

@@ -176,18 +176,22 @@ class Together:
         return chunks
 
 
-async def begin(stream: Stream, reply: Reply, deadline: Deadline, idle: float) -> Running:
-    """Reads up to the first chunk that says something. Until then the attempt may still fail unseen. Raises Fault."""
+async def begin(stream: Stream, reply: Reply, deadline: Deadline, idle: float, head: bytes = b"") -> Running:
+    """Reads up to the first chunk that says something. Until then the attempt may still fail unseen. Raises Fault.
+
+    `head`: what has been read of the body."""
     first: list[Json] = []
     done = False
     while not any(map(says_something, first)):
-        piece = await reply.piece()
+        piece, head = head or await reply.piece(), b""
         if not piece:
             first += ended(stream)
             done = True
             break
         first += fed(stream, piece)
         done = says_done(piece) or getattr(stream, "over", False)
+    if any(is_odd(choice) for chunk in first for choice in chunk.get("choices") or ()):
+        raise Fault("broken", "the provider's answer is of no known form")
     deadline.stage("idle", FAREWELL if done else idle)
     return Running(first, stream, reply, deadline, done=done)
 
@@ -209,6 +213,15 @@ def ended(stream: Stream) -> list[Json]:
         return stream.end()
     except SHAPELESS as exc:
         raise Fault("broken", "the provider's answer is of no known form") from exc
+
+
+FORMS = {"content": str, "refusal": str, "tool_calls": list, "function_call": dict}
+
+
+def is_odd(choice: Json) -> bool:
+    """Whether a choice's words are none that could be told: this must be known before anything has been."""
+    delta = choice.get("delta") or {}
+    return any(name in FORMS and value is not None and value.__class__ is not FORMS[name] for name, value in delta.items())
 
 
 def says_something(chunk: Json) -> bool:

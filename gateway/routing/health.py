@@ -7,6 +7,7 @@ from time import monotonic
 from msgspec import Struct
 
 from gateway.routing.limits import Limits
+from gateway.routing.pace import Paces
 from gateway.settings import Breaker
 from providers.base import Fault, Kind
 
@@ -55,6 +56,7 @@ class Health:
         self._states: dict[str, State] = {}
         self._budgets: dict[str, Budget] = {}
         self.limits = Limits()
+        self.pace = Paces()
 
     def open(self, hop: str) -> bool:
         """Whether the hop might be tried now."""

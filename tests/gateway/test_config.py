@@ -119,7 +119,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "no-weight-at-all": ("m: {serve: [{use: a/x, weight: 0}]}", "no hop of `serve` has a weight above 0"),
     "nothing": ("m: {}", "needs either `serve` or `reject`"),
     "both": ("m: {serve: a/x, reject: no}", "needs either `serve` or `reject`"),
-    "a-pick-to-come": ("m: {serve: a/x, pick: cheapest}", "acts only upon 'weighted' and 'ordered'"),
+    "a-pick-to-come": ("m: {serve: a/x, pick: grants_first}", "does not act upon 'grants_first' yet"),
     "a-time-without-unit": ("m: {serve: a/x, timeouts: {total: 5}}", "a duration with its unit"),
     "too-many-retries": ("m: {serve: a/x, retry: {max: 11}}", "retry.max"),
     "an-unknown-key": ("m: {serve: a/x, fallbck: a/y}", "models.m.fallbck: is not a known key"),

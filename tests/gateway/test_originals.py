@@ -10,7 +10,9 @@ import pytest
 from gateway.api.admin.probe import first_model
 from gateway.catalog import shipped
 from gateway.config import load, shown
-from gateway.routing.plan import Facts, make_plan
+from gateway.routing.facts import Facts
+from gateway.routing.plan import make_plan
+from gateway.routing.preferences import Moment
 from gateway.settings import Account, GatewayFile
 from gateway.snapshot import Snapshot, digest, full_base
 from gateway.yaml_file import ConfigError, load_yaml
@@ -44,7 +46,7 @@ def team(place: str = "cn-mainland", name: str = "red", **more: Any) -> Json:
 
 
 def hops(snapshot: Snapshot, model: str, name: str = "red", endpoint: str = "chat", **facts: Any) -> list[str] | None:
-    plan = make_plan(Facts(endpoint, model, **facts), snapshot.keys[digest(f"sk-of-{name}")], snapshot, 0.0)
+    plan = make_plan(Facts(endpoint, model, **facts), snapshot.keys[digest(f"sk-of-{name}")], snapshot, Moment())
     return [hop.name for hop in plan.hops] if plan else None
 
 
@@ -148,8 +150,8 @@ def test_secrets_of_an_application_are_masked(tmp_path: Path) -> None:
 def test_a_hop_takes_its_facts_from_the_models_name_and_goes_to_the_deployment() -> None:
     snapshot = snapshot_of({"providers": {"azure-hk": AZURE}}, team("hk", models={"m": "azure-hk/gpt-4o", "n": "azure-hk/something"}))
 
-    plan = make_plan(Facts("chat", "m"), snapshot.keys[digest("sk-of-red")], snapshot, 0.0)
-    other = make_plan(Facts("chat", "n"), snapshot.keys[digest("sk-of-red")], snapshot, 0.0)
+    plan = make_plan(Facts("chat", "m"), snapshot.keys[digest("sk-of-red")], snapshot, Moment())
+    other = make_plan(Facts("chat", "n"), snapshot.keys[digest("sk-of-red")], snapshot, Moment())
 
     assert plan
     assert other

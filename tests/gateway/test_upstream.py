@@ -1,13 +1,18 @@
-"""What a provider may send: bounds on its answers, and what is refused unread."""
+"""What a provider is sent, and what it may send: bounds on its answers, and what is refused unread."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import Callable
 
+import aiohttp
 import pytest
+from yarl import URL
 
-from tests.conftest import Served
-from tests.gateway.provider import HOLD, STREAM, Make, Provider, Step, answer, failed, route, said, streamed, word
+from gateway.upstream import Http, head_of
+from providers.base import Outgoing
+from tests.conftest import Background, Served, snapshot_of
+from tests.gateway.provider import HOLD, STREAM, Make, Provider, Step, account_at, answer, failed, route, said, streamed, word
 
 Gateway = Callable[..., Served]
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -109,3 +114,106 @@ def test_no_provider_is_asked_for_a_compressed_answer(gateway: Gateway, provider
     )
 
     assert one.requests[0].headers["accept-encoding"] == "identity"
+
+
+# ---- what it is sent ----
+
+
+def test_a_request_has_one_head_with_what_its_account_adds(gateway: Gateway, provider: Make) -> None:
+    one = provider(said())
+    account = one.account(headers={"X-Tenant": "blue", "User-Agent": "ours"})
+    served = gateway({"providers": {"p": account}, "models": route("p/x")})
+
+    served.chat()
+
+    asked = one.requests[0]
+    assert (asked.method, asked.path) == ("POST", "/v1/chat/completions")
+    assert asked.headers == {
+        "host": one.url.removeprefix("http://").removesuffix("/v1"),
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "user-agent": "ours",
+        "content-type": "application/json",
+        "x-tenant": "blue",
+        "authorization": "Bearer provider-key",
+        "content-length": str(len(asked.body)),
+    }
+
+
+def test_a_proxy_is_asked_for_the_whole_address_and_told_who_asks(gateway: Gateway, provider: Make) -> None:
+    proxy = provider(said("through the proxy"))
+    address = proxy.url.removesuffix("/v1").replace("http://", "http://user:word@")
+    account = account_at("http://provider.invalid/v1", proxy=address)
+    served = gateway({"providers": {"p": account}, "models": route("p/x")})
+
+    replies = [served.chat() for _ in range(2)]
+
+    assert [reply.json()["choices"][0]["message"]["content"] for reply in replies] == ["through the proxy"] * 2
+    for asked in proxy.requests:
+        assert asked.path == "http://provider.invalid/v1/chat/completions"
+        assert asked.headers["host"] == "provider.invalid"
+        assert asked.headers["proxy-authorization"] == "Basic dXNlcjp3b3Jk"
+        assert asked.headers["authorization"] == "Bearer provider-key"
+
+
+@pytest.mark.parametrize("sign", ["\r\n", "\n", "\r", "\0", "\x7f"])
+@pytest.mark.parametrize("place", ["x{}y: 1", "x: 1{}y: 2"])
+def test_a_header_is_one_line(background: Background, place: str, sign: str) -> None:
+    name, _, value = place.format(sign).partition(": ")
+
+    async def head() -> bytes:
+        asked = aiohttp.ClientRequest("POST", URL("http://127.0.0.1/v1"), loop=asyncio.get_running_loop())
+        return head_of(asked, {name: value}, 0)
+
+    with pytest.raises(ValueError, match="control character"):
+        background.run(head())
+
+
+# ---- its connection ----
+
+
+def test_heads_that_are_not_final_are_passed_over(gateway: Gateway, provider: Make) -> None:
+    early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
+    one = provider((early, *said("at last")))
+    served = gateway({"providers": {"p": one.account()}, "models": route("p/x")})
+
+    assert served.chat().json()["choices"][0]["message"]["content"] == "at last"
+
+
+KEPT = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+
+async def connections_for(*bodies: bytes, reads: int) -> int:
+    """How many connections a provider sees that is sent these one after the other, and answers each after so many bytes of it."""
+    seen: list[asyncio.StreamWriter] = []
+    done = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer)
+        while await reader.read(reads):
+            writer.write(KEPT)
+            if reads == 1:  # and then no more is taken
+                await done.wait()
+
+    http = Http()
+    await http.open()
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1024) as server:
+        url = "http://{}:{}/v1".format(*server.sockets[0].getsockname())
+        account = snapshot_of({"providers": {"p": account_at(url)}, "models": route("p/x")}).accounts["p"]
+        for body in bodies:
+            reply = await http.send(account, Outgoing(url, body), 5.0)
+            assert await reply.read() == b"{}"
+            reply.close()
+        await http.close()
+        done.set()
+        for writer in seen:
+            writer.transport.abort()
+    return len(seen)
+
+
+def test_a_connection_is_used_again(background: Background) -> None:
+    assert background.run(connections_for(b"{}", b"{}", b"{}", reads=1 << 16)) == 1
+
+
+def test_a_connection_is_not_used_again_that_has_not_taken_the_whole_request(background: Background) -> None:
+    assert background.run(connections_for(b"x" * (32 * MIB), b"{}", reads=1)) == 2

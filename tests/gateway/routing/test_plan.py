@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing.plan import Facts, Plan, make_plan, resolve
+from gateway.routing.facts import Facts
+from gateway.routing.plan import Plan, make_plan, resolve
+from gateway.routing.preferences import Moment
 from gateway.snapshot import Key, Snapshot, digest
 from providers.base import Json
 from tests.conftest import KEY, TEAM, snapshot_of
@@ -29,7 +31,7 @@ def snapshot(routes: Json, accounts: Json = ACCOUNTS, **team: Any) -> Snapshot:
 
 
 def plan(made: Snapshot, facts: Facts | None = None, *, draw: float = 0.0, key: str = KEY) -> Plan:
-    found = make_plan(facts or Facts("chat", "m"), made.keys[digest(key)], made, draw)
+    found = make_plan(facts or Facts("chat", "m"), made.keys[digest(key)], made, Moment(draw))
     assert found is not None
     return found
 
@@ -175,7 +177,7 @@ def test_no_hop_of_any_plan_is_in_a_place_that_is_not_permitted(
     tables = snapshot({"m": route}).keys[digest(KEY)].levels
     permitted = frozenset(allow.get(at, ()))
 
-    found = make_plan(facts, Key(key.team, key.name, at, permitted, False, tables), made, draw)
+    found = make_plan(facts, Key(key.team, key.name, at, permitted, False, tables), made, Moment(draw))
 
     assert found is not None
     assert {hop.account.jurisdiction for hop in found.hops} <= permitted
@@ -223,7 +225,7 @@ def test_a_name_that_is_rejected_is_told_the_entrys_words() -> None:
 def test_of_a_name_that_nothing_knows_there_is_no_plan() -> None:
     made = snapshot({"m": "a/x"})
 
-    assert make_plan(Facts("chat", "other"), made.keys[digest(KEY)], made, 0.0) is None
+    assert make_plan(Facts("chat", "other"), made.keys[digest(KEY)], made, Moment()) is None
 
 
 def test_one_keys_entry_is_not_anothers() -> None:

@@ -1,0 +1,57 @@
+"""What a request costs, in whole nano units of a currency: 1 CNY is 1,000,000,000. No fraction is lost on the way, and none is invented."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+NANO = 9
+"""Decimals of an amount that are kept."""
+MILLION = 1_000_000
+
+
+class Rate(Struct, frozen=True):
+    """What tokens cost in a request whose prompt has at most `up_to` tokens: nano units for a million of them."""
+
+    up_to: int
+    """0: as many as there are."""
+    input: int
+    output: int
+    cached: int
+    """Of the prompt, those that the provider had read before."""
+
+
+class Rates(Struct, frozen=True):
+    """A model's price list."""
+
+    currency: str
+    tiers: tuple[Rate, ...]
+    """By rising `up_to`; the last has no bound."""
+    as_of: str
+    """The day for which the list was stated, as in 2026-11-02."""
+
+    def of(self, prompt: int) -> Rate:
+        """The tier that prices a whole request with a prompt of that many tokens."""
+        for tier in self.tiers:
+            if prompt <= tier.up_to or not tier.up_to:
+                return tier
+        return self.tiers[-1]
+
+
+def cost(rates: Rates, prompt: int, cached: int, completion: int) -> int:
+    """What a request costs, in nano units, rounded half up. `cached` tokens are part of those of the prompt."""
+    rate = rates.of(prompt)
+    cached = min(cached, prompt)
+    return ((prompt - cached) * rate.input + cached * rate.cached + completion * rate.output + MILLION // 2) // MILLION
+
+
+def expected(rates: Rates, prompt_tokens: int, answer_tokens: int) -> int:
+    """What a request would cost of which the provider has read nothing before."""
+    return cost(rates, prompt_tokens, 0, answer_tokens)
+
+
+def nano(amount: str) -> int:
+    """`0.8`: 800,000,000. Raises ValueError for what is no such amount, or has more decimals than are kept."""
+    whole, _, decimals = amount.partition(".")
+    if not (amount.isascii() and whole.isdecimal() and len(decimals) <= NANO and (decimals.isdecimal() or "." not in amount)):
+        raise ValueError(f'expected an amount such as "0.8", with no more than {NANO} decimals')
+    return int(Decimal(amount).scaleb(NANO))
