@@ -16,7 +16,7 @@ from gateway.accounting.prices import Rates
 from gateway.accounts import SECRETS, adapter_of, has_host, make_account, no_such_version, way_of
 from gateway.catalog import Catalog, EquivalentsFile, ExchangeFile, Filing, FilingRow, FilingsFile, ModelsFile, filings_by_vendor, shipped
 from gateway.globs import Globs
-from gateway.snapshot import Account, Candidate, Key, Route, Snapshot, Waiver, digest, own_models
+from gateway.snapshot import Account, Candidate, Key, Route, Snapshot, Team, Waiver, digest, may_go, own_models
 from gateway.yaml_file import ConfigError, Document, Place, Problem, fill_references, load_yaml
 from providers.base import Adapter, Model
 from providers.load import load as load_shipped
@@ -314,9 +314,7 @@ def _list(names: Iterable[str]) -> str:
 
 def permitted(team: files.TeamFile, place: str) -> frozenset[str]:
     """Places that the data of a team's callers in `place` may go."""
-    if team.policy.allow is None:
-        return frozenset({place, "on-premises"})
-    return frozenset(team.policy.allow.get(place, ()))
+    return may_go(team.policy.allow, place)
 
 
 # ---- the snapshot ----
@@ -327,26 +325,17 @@ def build(settings: Settings) -> Snapshot:
     gateway, catalog = settings.gateway, settings.catalog
     accounts = {name: make_account(name, account, settings.adapters[account.vendor]) for name, account in gateway.providers.items()}
     shared = (_table(gateway.models, "gateway.yaml"), _equivalents(accounts, catalog), _own_names(accounts, catalog))
+    teams: dict[str, Team] = {}
     keys: dict[bytes, Key] = {}
     for team in settings.teams:
-        own = _table(team.models, f"team {team.team}")
+        teams[team.team] = made = _team(team, shared)
         for key in team.keys:
-            place = key.jurisdiction or team.jurisdiction
-            keys[digest(key.key)] = Key(
-                team.team,
-                key.name,
-                place,
-                permitted(team, place),
-                team.policy.fidelity == "strict",
-                (_table(key.models, f"key {key.name} of team {team.team}"), own, *shared),
-                team.policy.filed_models_only,
-                tuple(Waiver(one.model, one.until, one.reason) for one in team.policy.exceptions),
-                on_refusal(team),
-                team.policy.show_route,
-            )
+            own = _table(key.models, f"key {key.name} of team {team.team}")
+            keys[digest(key.key)] = made.key(key.name, key.jurisdiction or "", (own,) if key.models else ())
     return Snapshot(
         revision(settings),
         accounts,
+        teams,
         keys,
         catalog,
         gateway.server.max_body,
@@ -361,10 +350,26 @@ def build(settings: Settings) -> Snapshot:
     )
 
 
+def _team(team: files.TeamFile, shared: tuple[Globs[Route], ...]) -> Team:
+    policy = team.policy
+    return Team(
+        team.team,
+        team.jurisdiction,
+        None if policy.allow is None else {place: frozenset(may) for place, may in policy.allow.items()},
+        policy.fidelity == "strict",
+        (_table(team.models, f"team {team.team}"), *shared),
+        policy.filed_models_only,
+        tuple(Waiver(one.model, one.until, one.reason) for one in policy.exceptions),
+        () if policy.on_refusal == "stop" else tuple(map(_candidate, policy.on_refusal)),
+        policy.show_route,
+    )
+
+
 def revision(settings: Settings) -> str:
     """A digest of all that the files say. Values are in it, not their text: the same settings written otherwise are the same."""
     files_say = [settings.gateway.model_dump(mode="json"), *(team.model_dump(mode="json") for team in settings.teams)]
-    catalog = [settings.catalog.models, settings.catalog.equivalents, settings.catalog.defaults.values()]
+    known = settings.catalog
+    catalog = [known.models, known.equivalents, known.defaults.values(), known.prices, known.exchange, known.filings]
     return sha256(json.encode([files_say, catalog, settings.presets], order="deterministic")).hexdigest()[:12]
 
 
@@ -387,10 +392,6 @@ def _route(name: str, route: files.Route, origin: str) -> Route:
         route.stream is not None and route.stream.on_cut == "continue",
         route.hedge,
     )
-
-
-def on_refusal(team: files.TeamFile) -> tuple[Candidate, ...]:
-    return () if team.policy.on_refusal == "stop" else tuple(map(_candidate, team.policy.on_refusal))
 
 
 def _candidate(hop: files.Hop) -> Candidate:

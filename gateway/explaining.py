@@ -12,7 +12,7 @@ from rich.table import Table
 from gateway.api import legacy_functions, validate
 from gateway.api.serving import tokens_of
 from gateway.api.wire import Refusal
-from gateway.config import Settings, build, permitted
+from gateway.config import Settings, build
 from gateway.routing.facts import Facts, conversation_of, facts_of
 from gateway.routing.plan import Plan, Rejected, plan_of, resolve
 from gateway.routing.preferences import Moment
@@ -72,7 +72,7 @@ class Explained(Struct):
 def explain(settings: Settings, team: str, model: str, *, jurisdiction: str | None, endpoint: str, request: Path | None) -> Explained:
     """Raises ValueError for a team that does not exist or a request that OpenAI would refuse."""
     snapshot = build(settings)
-    key = key_of(settings, snapshot, team, jurisdiction)
+    key = key_of(snapshot, team, jurisdiction)
     body = request_body(request, model, endpoint)
     resolved = resolve(model, endpoint, key, snapshot)
     if resolved is None:
@@ -92,17 +92,13 @@ def explained(plan: Plan, key: Key, model: str, body: Json | None) -> Explained:
     return Explained(key.team, model, key.jurisdiction, plan.origin, hops, list(plan.rejected), plan.refusal, after)
 
 
-def key_of(settings: Settings, snapshot: Snapshot, team: str, jurisdiction: str | None) -> Key:
+def key_of(snapshot: Snapshot, team: str, jurisdiction: str | None) -> Key:
     """A key of the team, as if its caller were in `jurisdiction`."""
-    known = next((t for t in settings.teams if t.team == team), None)
+    known = snapshot.teams.get(team)
     if known is None:
-        raise ValueError(f"there is no team {team!r}; there are: {', '.join(t.team for t in settings.teams)}")
+        raise ValueError(f"there is no team {team!r}; there are: {', '.join(snapshot.teams)}")
     place = jurisdiction or known.jurisdiction
-    keys = [key for key in snapshot.keys.values() if key.team == team]
-    if not keys:
-        raise ValueError(f"team {team!r} has no key: nobody can ask in its name")
-    key = next((key for key in keys if key.jurisdiction == place), keys[0])
-    return replace(key, jurisdiction=place, permitted=permitted(known, place))
+    return next((key for key in snapshot.keys.values() if key.team == team and key.jurisdiction == place), known.key("", place))
 
 
 def request_body(path: Path | None, model: str, endpoint: str) -> Json | None:

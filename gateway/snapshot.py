@@ -1,6 +1,6 @@
 """What the service runs on: the settings compiled to look-ups. Frozen, and swapped as one reference; live state is kept elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -131,12 +131,49 @@ class Key(Struct, frozen=True):
     """Answers tell their plan."""
 
 
+class Team(Struct, frozen=True):
+    """What holds for all keys of a team, those of its file and those made since."""
+
+    name: str
+    jurisdiction: str
+    """Where its callers are, unless a key says otherwise."""
+    allow: Mapping[str, frozenset[str]] | None
+    strict: bool
+    levels: tuple[Globs[Route], ...]
+    filed_only: bool
+    waivers: tuple[Waiver, ...]
+    on_refusal: tuple[Candidate, ...]
+    show_route: bool
+
+    def key(self, name: str, jurisdiction: str = "", own: tuple[Globs[Route], ...] = ()) -> Key:
+        """A key of the team, of callers in a place of their own if it is given; `own`: routes for it alone."""
+        place = jurisdiction or self.jurisdiction
+        return Key(
+            self.name,
+            name,
+            place,
+            may_go(self.allow, place),
+            self.strict,
+            (*own, *self.levels),
+            self.filed_only,
+            self.waivers,
+            self.on_refusal,
+            self.show_route,
+        )
+
+
+def may_go(allow: Mapping[str, Iterable[str]] | None, place: str) -> frozenset[str]:
+    """Places that the data of callers in `place` may go."""
+    return frozenset({place, "on-premises"} if allow is None else allow.get(place, ()))
+
+
 class Snapshot(Struct, frozen=True):
     revision: str
     """A digest of what the files say."""
     accounts: Mapping[str, Account]
+    teams: Mapping[str, Team]
     keys: Mapping[bytes, Key]
-    """By digest of the key."""
+    """Those of the files, by digest of the key."""
     catalog: Catalog
     max_body: int
     body_timeout: float

@@ -187,7 +187,7 @@ def test_requests_that_wait_make_a_hop_slower() -> None:
 def test_those_that_a_grant_pays_for_come_first_the_soonest_to_expire_before_all(monkeypatch: pytest.MonkeyPatch) -> None:
     made = snapshot(*NAMES)
     key = made.keys[digest(KEY)]
-    resolved = key.levels[2].exact["m"]
-    key.levels[2].exact["m"] = replace(resolved, pick="grants_first")
+    resolved = key.levels[1].exact["m"]
+    key.levels[1].exact["m"] = replace(resolved, pick="grants_first")
 
     assert order(made, Moment(grants={"c/x": 50.0, "b/x": 90.0, "d/x": inf})) == ["c/x", "b/x", "a/x", "d/x"]
