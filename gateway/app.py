@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-from gateway.api.auth import authenticate
+from gateway.accounting.books import Books
+from gateway.api.auth import Ring, authenticate
 from gateway.api.routes import endpoint_of
 from gateway.api.serving import Serving
 from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send, event
@@ -12,6 +14,7 @@ from gateway.deadline import Ticker
 from gateway.room import Room
 from gateway.routing.health import Health
 from gateway.snapshot import Snapshot
+from gateway.state.memory import Memory
 from gateway.upstream import Http, Upstream
 from providers.base import Json, encode
 
@@ -25,16 +28,35 @@ Sink = Callable[[Record], None]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+class Opened(Protocol):
+    """What lives as long as the application serves."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class App:
     """Answers requests by the snapshot of the moment."""
 
     def __init__(
-        self, snapshot: Snapshot, *, upstream: Upstream | None = None, sinks: tuple[Sink, ...] = (), admin: Asgi | None = None
+        self,
+        snapshot: Snapshot,
+        *,
+        upstream: Upstream | None = None,
+        sinks: tuple[Sink, ...] = (),
+        admin: Asgi | None = None,
+        books: Books | None = None,
+        beside: tuple[Opened, ...] = (),
+        ring: Ring | None = None,
     ) -> None:
+        """`beside`: what is opened before and closed after everything else, in this order: the store, keys, jobs."""
         self.http = Http()
         """What requests are sent with, unless a test brings something else."""
-        self.serving = Serving(snapshot, upstream or self.http, Health())
+        self.serving = Serving(snapshot, upstream or self.http, Health(), books or Books(Memory()), ring)
+        self.serving.books.use(snapshot)
         self.sinks = sinks
+        self._beside = beside
         self.admin = admin
         """What answers under `/admin/`; it checks its own key."""
         self._ticker: Ticker | None = None
@@ -47,13 +69,20 @@ class App:
         """In the event loop that will serve."""
         self._ticker = Ticker(asyncio.get_running_loop())
         await self.http.open()
+        await self.serving.books.open()
+        for part in self._beside:
+            await part.open()
 
     async def close(self) -> None:
         await self.http.close()
+        for part in reversed(self._beside):
+            await part.close()
+        await self.serving.books.close()
 
     def swap(self, snapshot: Snapshot) -> None:
         """From the next request on, the new config. Requests under way keep theirs."""
         self.serving.snapshot = snapshot
+        self.serving.books.use(snapshot)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,6 +97,8 @@ class App:
             await self._serve(exchange)
         finally:
             exchange.unwatch()
+            if exchange.booking is not None:
+                exchange.booking.close()
             record = exchange.record()
             for sink in self.sinks:
                 sink(record)
@@ -79,7 +110,7 @@ class App:
             serve = endpoint_of(exchange)
             snapshot = self.serving.snapshot
             if not self.room.enter(snapshot.max_in_flight):
-                authenticate(exchange, snapshot)  # strangers do not stand in line
+                authenticate(exchange, snapshot, self.serving.ring)  # strangers do not stand in line
                 if not await self.room.wait(snapshot.queue, snapshot.queue_timeout):
                     raise overloaded()
             try:
@@ -120,6 +151,8 @@ class App:
         told: Json = {"status": "draining" if self.draining else "ready", "config": snapshot.revision, "in_flight": self.room.taken}
         if self.reload_failed:
             told["reload"] = self.reload_failed
+        if degraded := self.serving.books.degraded:
+            told["degraded"] = degraded
         return await exchange.answer(503 if self.draining else 200, encode(told))
 
     async def _not_http(self, scope: Scope, send: Send) -> None:

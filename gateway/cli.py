@@ -44,6 +44,7 @@ def settings_of(directory: Path) -> Any:
 def serve(directory: Path, host: str | None, port: int | None, workers: int) -> None:
     """Serve, by the files in DIR. They are read again when they change, and on SIGHUP."""
     from gateway import running
+    from gateway.store.errors import StoreError
 
     if workers > 1:
         fail("--workers: more than one needs state that they share, and state: memory:// is not shared; run one, or several replicas")
@@ -51,7 +52,7 @@ def serve(directory: Path, host: str | None, port: int | None, workers: int) -> 
     server = settings.gateway.server
     try:
         running.serve(settings, directory, host or server.host, server.port if port is None else port)
-    except OSError as exc:
+    except (OSError, StoreError) as exc:
         fail(str(exc))
 
 

@@ -12,6 +12,10 @@ from msgspec import Struct, json
 from pydantic import BaseModel, ValidationError
 
 from gateway import settings as files
+from gateway.accounting.admission import Holder
+from gateway.accounting.budgets import Budget
+from gateway.accounting.grants import Grant
+from gateway.accounting.limits import Limits
 from gateway.accounting.prices import Rates
 from gateway.accounts import SECRETS, adapter_of, has_host, make_account, no_such_version, way_of
 from gateway.catalog import Catalog, EquivalentsFile, ExchangeFile, Filing, FilingRow, FilingsFile, ModelsFile, filings_by_vendor, shipped
@@ -194,6 +198,7 @@ class _Check:
         self.routes(self.gateway.models, self.document, ("models",))
         self.reachable(self.gateway.models, self.document, ("models",), [self.places(team) for team, _ in self.teams], every=False)
         self.keys()
+        self.grants()
         for team, document in self.teams:
             self.routes(team.models, document, ("models",))
             self.reachable(team.models, document, ("models",), [self.places(team)], every=True)
@@ -236,6 +241,17 @@ class _Check:
                 if any(getattr(more, secret) is None for secret in way.secrets):
                     self.say(self.document, (*place, "credentials", number), f"needs {' and '.join(way.secrets)}, as the account itself")
         return None
+
+    def grants(self) -> None:
+        names: set[str] = set()
+        for number, grant in enumerate(self.gateway.grants):
+            name = grant.name or f"{grant.account}-{number + 1}"
+            if grant.account not in self.gateway.providers:
+                known = _list(self.gateway.providers)
+                self.say(self.document, ("grants", number, "account"), f"there is no account {grant.account!r}; there are: {known}")
+            if name in names:
+                self.say(self.document, ("grants", number, "name"), f"there is a grant {name!r} already")
+            names.add(name)
 
     def keys(self) -> None:
         seen: dict[str, str] = {}
@@ -331,7 +347,8 @@ def build(settings: Settings) -> Snapshot:
         teams[team.team] = made = _team(team, shared)
         for key in team.keys:
             own = _table(key.models, f"key {key.name} of team {team.team}")
-            keys[digest(key.key)] = made.key(key.name, key.jurisdiction or "", (own,) if key.models else ())
+            limits = _holder(f"key {team.team}/{key.name}", key.limits, key.budget)
+            keys[digest(key.key)] = made.key(key.name, key.jurisdiction or "", (own,) if key.models else (), limits)
     return Snapshot(
         revision(settings),
         accounts,
@@ -339,6 +356,7 @@ def build(settings: Settings) -> Snapshot:
         keys,
         catalog,
         gateway.server.max_body,
+        tuple(_grant(number, grant) for number, grant in enumerate(gateway.grants, 1)),
         gateway.server.body_timeout,
         gateway.server.max_in_flight,
         2 * gateway.server.max_in_flight if gateway.server.queue is None else gateway.server.queue,
@@ -362,7 +380,20 @@ def _team(team: files.TeamFile, shared: tuple[Globs[Route], ...]) -> Team:
         tuple(Waiver(one.model, one.until, one.reason) for one in policy.exceptions),
         () if policy.on_refusal == "stop" else tuple(map(_candidate, policy.on_refusal)),
         policy.show_route,
+        _holder(f"team {team.team}", team.limits, team.budget),
+        _holder(f"user {team.team}", team.per_user.limits, team.per_user.budget),
+        team.usage == "required",
     )
+
+
+def _holder(scope: str, limits: files.Limits, budgets: Iterable[files.Budget]) -> Holder:
+    kept = (Budget(one.amount.amount, one.amount.unit, one.per, tuple(sorted(one.warn)), one.zone) for one in budgets)
+    return Holder(scope, Limits(limits.rpm, limits.tpm, limits.concurrent), tuple(kept))
+
+
+def _grant(number: int, grant: files.Grant) -> Grant:
+    name = grant.name or f"{grant.account}-{number}"
+    return Grant(name, grant.account, grant.tokens, grant.expires.timestamp(), tuple(grant.models), grant.kinds, grant.reserve)
 
 
 def revision(settings: Settings) -> str:

@@ -35,5 +35,6 @@ def demo_settings(simulators: str, environment: Mapping[str, str] = os.environ) 
             account |= {"base_url": f"{simulators}/{vendor}", **DEMO_SECRETS.get(vendor, ANY_KEY)}
     admin = token_urlsafe(24)
     document.data["admin"] = {"key": admin}
+    document.data["storage"] = {"url": "sqlite:///var/demo.db"}
     team = Document("(demo)", TEAM, {})
     return read(document, [team], load_catalog(shipped() / "none", problems), problems, load_adapters()), simulated, admin

@@ -12,15 +12,20 @@ import click
 import uvloop
 
 from gateway import server
+from gateway.accounting.books import Books
 from gateway.api.admin.mount import LazyAdmin
 from gateway.app import App
 from gateway.brain.scripted import Scripted
 from gateway.catalog import shipped
 from gateway.config import Settings, build, load_catalog
 from gateway.demo import KEY, demo_settings
+from gateway.keyring import Ring
 from gateway.logs import Lines, set_up
 from gateway.settings import Server
 from gateway.simulate import Simulators, parse_account
+from gateway.state.opening import state_of
+from gateway.store.engine import Store
+from gateway.store.ledger import Kept
 from gateway.yaml_file import ConfigError, Problem
 from providers.load import load
 from providers.simulation import Brain
@@ -30,7 +35,7 @@ DEMO = Server.model_validate({"drain": "5s", "pre_stop": "0s"})
 
 
 def serve(settings: Settings, directory: Path, host: str, port: int) -> None:
-    """Raises OSError where it cannot listen."""
+    """Raises OSError where it cannot listen, StoreError for a database that it cannot use."""
     set_up()
     sock = server.listen(host, port)
     app = make_app(settings, directory)
@@ -42,8 +47,17 @@ def serve(settings: Settings, directory: Path, host: str, port: int) -> None:
 
 
 def make_app(settings: Settings, directory: Path | None) -> App:
-    failures_only = settings.gateway.server.log == "errors"
-    app = App(build(settings), sinks=(Lines(sys.stdout.fileno(), failures_only=failures_only),))
+    """Raises StoreError for a database's address that is none."""
+    told = settings.gateway
+    store = Store(told.storage.url, Path(told.storage.journal) if told.storage.journal else None)
+    ring = Ring(store)
+    app = App(
+        build(settings),
+        sinks=(Lines(sys.stdout.fileno(), failures_only=told.server.log == "errors"),),
+        books=Books(state_of(told.state.url), Kept(store)),
+        beside=(store, ring),
+        ring=ring,
+    )
     if settings.gateway.admin.key:
         app.admin = LazyAdmin(app, settings.gateway.admin.key, directory)
     gc.collect()

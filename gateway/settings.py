@@ -1,41 +1,22 @@
 """What the files say: gateway.yaml and teams/*.yaml, unknown keys refused. gateway/config.py reads them and checks them together.
 
-Every model here is one block of a file; its fields are the block's keys. A key that nothing in this version acts upon is refused
-rather than taken in silence: see `Unbacked`.
+Every model here is one block of a file; its fields are the block's keys.
 """
 
 from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.units import Bytes, Count, Money, Seconds
+from gateway.units import Allowed, Bytes, Count, Seconds, Share
 
 FIRST_TOKEN = 60.0
 
 
 class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
-
-
-def _unbacked(value: Any) -> Any:
-    if value is not None:
-        raise ValueError("this version does not act upon it yet; leave it out")
-    return value
-
-
-Unbacked = AfterValidator(_unbacked)
-"""Marks a key that has its place in the schema before there is anything behind it."""
-
-
-def _only(default: Any) -> AfterValidator:
-    def check(value: Any) -> Any:
-        if value != default:
-            raise ValueError(f"this version acts only upon {default!r}")
-        return value
-
-    return AfterValidator(check)
 
 
 def _http(value: str) -> str:
@@ -78,12 +59,32 @@ class Server(Block):
     """`requests`: a line of JSON for each; `errors`: only for those that fail."""
 
 
+def _state(value: str) -> str:
+    if urlsplit(value).scheme not in ("memory", "valkey", "valkeys", "redis", "rediss", "unix"):
+        raise ValueError("expected memory://, or an address such as valkey://127.0.0.1:6379/0")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as exc:
+        raise ValueError(f"there is no time zone {value!r}; expected one such as Asia/Shanghai") from exc
+    return value
+
+
 class Storage(Block):
-    url: str
+    url: str = "sqlite:///var/banjia.db"
+    """A file, `sqlite:///…` from the working directory or `sqlite:////…` from the root; or `postgresql://…`."""
+    journal: str | None = None
+    """The folder where usage waits while the database is lost: beside the file, or `var/usage.pending`, unless it says otherwise."""
+    keep: Seconds = 90 * 86400.0
+    """How long a request's own row is kept; its day's sums stay."""
 
 
 class State(Block):
-    url: Annotated[str, _only("memory://")] = "memory://"
+    url: Annotated[str, AfterValidator(_state)] = "memory://"
+    """What limits, budgets and grants are counted in: `memory://` for one process, `valkey://HOST:PORT/0` for any number of them."""
 
 
 class Admin(Block):
@@ -235,8 +236,6 @@ class Route(Block):
 
     @model_validator(mode="after")
     def _one_way(self) -> "Route":
-        if self.pick == "grants_first":
-            raise ValueError("pick: this version does not act upon 'grants_first' yet")
         if self.sticky and self.pick != "weighted":
             raise ValueError(f"sticky: goes with pick: weighted, not with {self.pick}")
         if (self.reject is None) == (not self.serve):
@@ -260,10 +259,20 @@ class Defaults(Block):
 
 
 class Grant(Block):
+    """Tokens that a vendor has given."""
+
+    name: Name | None = None
+    """What is used of it is known by this name: the account's with the grant's number, unless it says otherwise."""
     account: str
-    tokens: Count
+    tokens: Annotated[Count, Field(ge=1)]
     models: list[str] = ["*"]
-    expires: str
+    """By the provider's name; `*` stands for any text."""
+    kinds: Literal["all", "prompt", "completion"] = "all"
+    """Which tokens it pays for."""
+    expires: AwareDatetime
+    """With its zone."""
+    reserve: Share = 0.0
+    """The part that is not used, for what the vendor may count more."""
 
 
 class GatewayFile(Block):
@@ -271,21 +280,58 @@ class GatewayFile(Block):
 
     schema_: Annotated[Literal["banjia/v1"], Field(alias="schema")]
     server: Server = Server()
-    storage: Annotated[Storage | None, Unbacked] = None
+    storage: Storage = Storage()
     state: State = State()
     admin: Admin = Admin()
     providers: Annotated[dict[Name, Account], Field(min_length=1)]
     """Accounts, by a name of your own."""
-    grants: Annotated[list[Grant] | None, Unbacked] = None
+    grants: list[Grant] = []
     defaults: Defaults = Defaults()
     models: Routes = {}
     """What serves a model name for every team; a team's own entry replaces the whole entry."""
+
+
+class Limits(Block):
+    """How much may be asked for."""
+
+    rpm: Annotated[Count, Field(ge=1)] | None = None
+    """Requests a minute."""
+    tpm: Annotated[Count, Field(ge=1)] | None = None
+    """Tokens a minute, of prompts and answers: reckoned before, counted after."""
+    concurrent: Annotated[int, Field(ge=1)] | None = None
+    """Requests at once."""
+
+
+class Budget(Block):
+    """How much may be spent."""
+
+    amount: Allowed
+    """Of money, `3000 CNY`, or of tokens, `50M tokens`."""
+    per: Literal["day", "month", "total"]
+    warn: list[Share] = [0.8, 0.95]
+    """The log says when so much of it is used."""
+    zone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
+    """Where its days and months begin."""
+
+
+Budgets = Annotated[
+    list[Budget], BeforeValidator(lambda value: value if isinstance(value, list) else [value], json_schema_input_type=Budget | list[Budget])
+]
+
+
+class PerUser(Block):
+    """What holds for each `user` that a team's requests name."""
+
+    limits: Limits = Limits()
+    budget: Budgets = []
 
 
 class Key(Block):
     name: Name
     key: Annotated[str, Field(min_length=6)]
     jurisdiction: Place | None = None
+    limits: Limits = Limits()
+    budget: Budgets = []
     models: Routes = {}
 
 
@@ -315,17 +361,6 @@ class Policy(Block):
     """`strict`: 400 naming the field, instead of dropping, clamping or emulating it."""
 
 
-class Limits(Block):
-    rpm: Count | None = None
-    tpm: Count | None = None
-    concurrent: Count | None = None
-
-
-class Budget(Block):
-    amount: Money
-    per: Literal["day", "month", "total"]
-
-
 class TeamFile(Block):
     """teams/*.yaml"""
 
@@ -335,6 +370,9 @@ class TeamFile(Block):
     jurisdiction: Place = "cn-mainland"
     """Where its callers are, unless the key says otherwise."""
     policy: Policy = Policy()
-    limits: Annotated[Limits | None, Unbacked] = None
-    budget: Annotated[Budget | None, Unbacked] = None
+    limits: Limits = Limits()
+    budget: Budgets = []
+    per_user: PerUser = PerUser()
+    usage: Literal["best_effort", "required"] = "best_effort"
+    """`required`: no request is served while its usage cannot be written to the database."""
     models: Routes = {}

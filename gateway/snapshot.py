@@ -8,11 +8,15 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gateway.accounting.admission import Bounds, Holder
+from gateway.accounting.grants import Grant
+from gateway.accounting.limits import TOKENS
 from gateway.catalog import Catalog
 from gateway.globs import Globs
 from gateway.settings import AccountLimits, Block, Breaker, Retry, Timeouts, When
 from providers.base import Adapter, Auth, Model, Target, Translator
 
+NOBODY = Holder("")
 ENDPOINT_OF_KIND = {"chat": "chat", "embedding": "embeddings"}
 
 
@@ -129,6 +133,12 @@ class Key(Struct, frozen=True):
     """Where a request may go whose content a provider has refused."""
     show_route: bool = False
     """Answers tell their plan."""
+    bounds: Bounds | None = None
+    """What its requests are counted against."""
+    currencies: frozenset[str] = frozenset()
+    """Of the budgets among these."""
+    required: bool = False
+    """Not served while usage cannot be written."""
 
 
 class Team(Struct, frozen=True):
@@ -144,10 +154,19 @@ class Team(Struct, frozen=True):
     waivers: tuple[Waiver, ...]
     on_refusal: tuple[Candidate, ...]
     show_route: bool
+    holder: Holder = NOBODY
+    """Its limits and budgets."""
+    each_user: Holder = NOBODY
+    """Those of each user that its requests name."""
+    required: bool = False
+    """Not served while usage cannot be written."""
 
-    def key(self, name: str, jurisdiction: str = "", own: tuple[Globs[Route], ...] = ()) -> Key:
-        """A key of the team, of callers in a place of their own if it is given; `own`: routes for it alone."""
+    def key(self, name: str, jurisdiction: str = "", own: tuple[Globs[Route], ...] = (), holder: Holder = NOBODY) -> Key:
+        """A key of the team, of callers in a place of their own if it is given; `own`: routes for it alone; `holder`: its own limits."""
         place = jurisdiction or self.jurisdiction
+        holders = [one for one in (self.holder, holder) if one.bounds]
+        users = self.each_user if self.each_user.bounds else None
+        budgets = [budget for one in (*holders, self.each_user) for budget in one.budgets]
         return Key(
             self.name,
             name,
@@ -159,6 +178,9 @@ class Team(Struct, frozen=True):
             self.waivers,
             self.on_refusal,
             self.show_route,
+            Bounds(holders, users) if holders or users else None,
+            frozenset(budget.unit for budget in budgets if budget.unit != TOKENS),
+            self.required,
         )
 
 
@@ -176,6 +198,7 @@ class Snapshot(Struct, frozen=True):
     """Those of the files, by digest of the key."""
     catalog: Catalog
     max_body: int
+    grants: tuple[Grant, ...]
     body_timeout: float
     max_in_flight: int
     queue: int

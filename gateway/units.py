@@ -2,7 +2,7 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
@@ -28,11 +28,33 @@ def count(value: Any) -> int:
     return int(_quantity(value, _COUNTS, "a number, such as 600 or 2M"))
 
 
-def money(value: Any) -> str:
-    """`3000 CNY`: an amount and its currency."""
-    if not isinstance(value, str) or not re.fullmatch(r"\d+(\.\d+)? [A-Z]{3}", value):
-        raise ValueError("expected an amount with its currency, such as 3000 CNY")
-    return value
+class Allowance(NamedTuple):
+    """How much of what: nano units of a currency, or tokens."""
+
+    unit: str
+    amount: int
+
+    def __str__(self) -> str:
+        return f"{self.amount} tokens" if self.unit == "tokens" else f"{Decimal(self.amount).scaleb(-9).normalize():f} {self.unit}"
+
+
+def allowance(value: Any) -> Allowance:
+    """`3000 CNY`, `50M tokens`."""
+    if isinstance(value, Allowance):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d{1,9})?)([KMG]?) ([A-Z]{3}|tokens)", value) if isinstance(value, str) else None
+    if not found or (found[2] and found[3] != "tokens"):
+        raise ValueError("expected an amount with its currency, such as 3000 CNY, or tokens, such as 50M tokens")
+    number = Decimal(found[1])
+    return Allowance(found[3], int(number * _COUNTS[found[2]]) if found[3] == "tokens" else int(number.scaleb(9)))
+
+
+def share(value: Any) -> float:
+    """`80%`."""
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", value) if isinstance(value, str) else None
+    if not found or float(found[1]) > 100:
+        raise ValueError("expected a share such as 80%")
+    return float(found[1]) / 100
 
 
 def _quantity(value: Any, units: dict[str, Any], expected: str) -> Decimal:
@@ -55,4 +77,15 @@ Bytes = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(B|KiB|MiB|GiB|KB|MB|GB)$"}),
 ]
 Count = Annotated[int, BeforeValidator(count), WithJsonSchema({"type": ["integer", "string"], "pattern": r"^\d+(\.\d+)?[KMG]?$"})]
-Money = Annotated[str, BeforeValidator(money), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? [A-Z]{3}$"})]
+Allowed = Annotated[
+    Allowance,
+    BeforeValidator(allowance),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d{1,9})?([KMG]? tokens| [A-Z]{3})$"}),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(share),
+    PlainSerializer(lambda value: f"{value * 100:g}%", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}(\.\d+)?%$"}),
+]

@@ -20,7 +20,7 @@ from gateway.catalog import EquivalentsFile, ExchangeFile, FilingsFile, ModelsFi
 from gateway.cli import main
 from gateway.config import load_catalog, parse, read
 from gateway.routing.verdicts import VERDICTS
-from gateway.settings import Block, Breaker, GatewayFile, TeamFile, Unbacked
+from gateway.settings import Block, Breaker, GatewayFile, TeamFile
 from gateway.simulate import ACCOUNTS
 from gateway.yaml_file import Document, fill_references, parse_yaml
 from providers import simulation
@@ -146,26 +146,24 @@ SECTIONS: dict[type[Block], str] = {
     TeamFile: "teams/*.yaml",
     settings.Key: "`keys[]`",
     settings.Policy: "`policy`",
+    settings.Storage: "`storage`",
+    settings.State: "`state`",
+    settings.Grant: "`grants[]`",
+    settings.Limits: "`limits`",
+    settings.Budget: "`budget`",
+    settings.PerUser: "`per_user`",
 }
 
 
-def unacted(field: FieldInfo) -> bool:
-    """Whether a key is refused, or taken only with its default."""
-    return Unbacked in field.metadata or any(
-        getattr(getattr(mark, "func", None), "__qualname__", "").startswith("_only.") for mark in field.metadata
-    )
-
-
 def blocks_of(model: type[Block], seen: dict[type[Block], None] | None = None) -> dict[type[Block], None]:
-    """The model and every block below it that something acts upon."""
+    """The model and every block below it."""
     seen = {} if seen is None else seen
     if model in seen:
         return seen
     seen[model] = None
     for field in model.model_fields.values():
-        if not unacted(field):
-            for below in _models(field.annotation, *field.metadata):
-                blocks_of(below, seen)
+        for below in _models(field.annotation, *field.metadata):
+            blocks_of(below, seen)
     return seen
 
 
@@ -178,30 +176,27 @@ def _models(*types: Any) -> Iterator[type[Block]]:
 
 
 BLOCKS = blocks_of(TeamFile, blocks_of(GatewayFile))
-ACTED = [model for model in BLOCKS if not all(map(unacted, model.model_fields.values()))]
 
 
 def table_of(model: type[Block]) -> dict[str, list[str]]:
     return {codes(row[0])[0]: row for row in rows(section(page("docs/configuration.md"), SECTIONS[model]))}
 
 
-def names(model: type[Block], *, acted: bool) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items() if unacted(field) != acted}
+def names(model: type[Block]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
-@pytest.mark.parametrize("model", ACTED, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", BLOCKS, ids=lambda model: model.__name__)
 def test_every_key_has_its_row_and_every_row_its_key(model: type[Block]) -> None:
     assert model in SECTIONS, "docs/configuration.md has no section of it"
-    assert set(table_of(model)) == names(model, acted=True)
+    assert set(table_of(model)) == names(model)
 
 
-@pytest.mark.parametrize("model", ACTED, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", BLOCKS, ids=lambda model: model.__name__)
 def test_every_default_is_the_one_that_the_row_says(model: type[Block]) -> None:
     table = table_of(model)
 
     for name, field in model.model_fields.items():
-        if unacted(field):
-            continue
         said = table[field.alias or name][2]
         default = field.get_default(call_default_factory=True)
         if field.is_required():
@@ -215,12 +210,6 @@ def test_every_default_is_the_one_that_the_row_says(model: type[Block]) -> None:
 
 def _type(field: FieldInfo) -> Any:
     return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-
-
-def test_every_key_that_this_version_does_not_act_upon_is_said_to_be_refused() -> None:
-    refused = {codes(row[0])[0].rpartition(".")[2] for row in rows(section(page("docs/configuration.md"), "Refused in this version"))}
-
-    assert refused >= {name for model in BLOCKS for name in names(model, acted=False)}
 
 
 # ---- errors ----

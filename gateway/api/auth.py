@@ -1,12 +1,21 @@
 """Whose request it is: the one place that reads keys, from whichever header they come in."""
 
+from typing import Protocol
+
 from gateway.api.wire import Exchange, Refusal
 from gateway.snapshot import Key, Snapshot, digest
 
 CARRIERS = (b"authorization", b"api-key", b"x-api-key")
 
 
-def authenticate(exchange: Exchange, snapshot: Snapshot) -> Key:
+class Ring(Protocol):
+    """Keys beside those of the files."""
+
+    def find(self, digest: bytes, snapshot: Snapshot) -> Key | None:
+        """The key of that digest, if it holds at this moment."""
+
+
+def authenticate(exchange: Exchange, snapshot: Snapshot, ring: Ring | None) -> Key:
     """The key that the request came with. Raises Refusal(401), or 400 for two different keys at once."""
     given: str | None = None
     for carrier, value in exchange.scope["headers"]:
@@ -23,7 +32,8 @@ def authenticate(exchange: Exchange, snapshot: Snapshot) -> Key:
         given = key
     if not given:
         raise unauthorized("The request comes without a key: send one as `Authorization: Bearer KEY`, or as `api-key: KEY`.")
-    found = snapshot.keys.get(digest(given))
+    of = digest(given)
+    found = snapshot.keys.get(of) or (ring.find(of, snapshot) if ring is not None else None)
     if found is None:
         raise unauthorized("The key is not known here.")
     exchange.team, exchange.key = found.team, found.name

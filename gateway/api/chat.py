@@ -4,10 +4,9 @@ import time
 
 from gateway import usage
 from gateway.api import legacy_functions, validate
-from gateway.api.auth import authenticate
 from gateway.api.chat_out import complete, usage_of
 from gateway.api.chat_stream import Telling, tokenizer_of
-from gateway.api.serving import Serving, planned
+from gateway.api.serving import Serving, planned, received
 from gateway.api.wire import Exchange, refusal_of
 from gateway.deadline import Deadline
 from gateway.routing.attempt import Attempts
@@ -18,8 +17,7 @@ from providers.base import Fault, Json, encode
 
 async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> None:
     """Answers one request. `deployment`: the model, where the path names it."""
-    snapshot = serving.snapshot
-    key = authenticate(exchange, snapshot)
+    key, snapshot = received("chat", exchange, serving)
     body = await exchange.json(snapshot.max_body)
     if deployment:
         body = {**body, "model": deployment}
@@ -28,10 +26,10 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
     functions = "functions" in body
     if legacy_functions.used(body):
         body = legacy_functions.as_tools(body)
-    plan = await planned("chat", body, exchange, key, snapshot, serving.health)
+    plan = await planned("chat", body, exchange, key, snapshot, serving)
     exchange.watch()
     deadline = deadline_of(exchange, plan)
-    attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict)
+    attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict, payer=exchange.booking)
     try:
         if body.get("stream"):
             await Telling(exchange, attempts, plan, deadline, body, functions=functions).tell()

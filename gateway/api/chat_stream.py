@@ -65,7 +65,7 @@ class Telling:
                 if out.usage is None or self._spent:
                     self._deadline.stage("total", self._deadline.left())
                     await self._settle(out)
-                return await self._hand_over(last + out.end(), last=True)
+                return await self._finish(last + out.end(), out)
             except (Fault, *SHAPELESS) as exc:
                 if self._exchange.left:
                     return None
@@ -80,7 +80,13 @@ class Telling:
                 begun.close()
         refusal = refusal_of(fault, self._exchange.trail)
         self._exchange.refused = str(refusal)
-        return await self._hand_over(event(refusal.body), last=True)
+        await self._settle_late(out)
+        return await self._finish(event(refusal.body), out)
+
+    async def _finish(self, events: bytes, out: ChatStream) -> None:
+        """The end of the answer, when it is known what it has used."""
+        self._exchange.usage, self._exchange.finish = out.usage, out.finish
+        await self._hand_over(events, last=True)
 
     async def _all_of(self, begun: Begun, out: ChatStream) -> bytes:
         """Hands over all but the last events of an answer. Raises Fault where it breaks off."""
@@ -100,7 +106,11 @@ class Telling:
         try:
             left = await what_is_left(self._body, said, tokenizer)
             spent = out.usage or await usage.estimated(self._body, [*out.others, *out.words[self._counted :]], tokenizer)
-            begun = await self._attempts.go_on(self._plan, left, said) if left is not None else None
+            if left is None:
+                return None
+            if self._exchange.booking is not None:
+                self._exchange.booking.broke_off(hop, spent)
+            begun = await self._attempts.go_on(self._plan, left, said)
         except Fault:
             return None
         except asyncio.CancelledError:

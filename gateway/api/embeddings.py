@@ -9,11 +9,10 @@ from typing import Any
 
 from gateway import tokens
 from gateway.api import validate
-from gateway.api.auth import authenticate
 from gateway.api.chat import deadline_of
 from gateway.api.chat_out import name_of
 from gateway.api.forms import is_count, odd, usage_in
-from gateway.api.serving import Serving, planned
+from gateway.api.serving import Serving, planned, received
 from gateway.api.wire import Exchange, Refusal, refusal_of
 from gateway.routing.attempt import Attempts
 from gateway.snapshot import Hop
@@ -21,18 +20,17 @@ from providers.base import Fault, Json, encode
 
 
 async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "") -> None:
-    snapshot = serving.snapshot
-    key = authenticate(exchange, snapshot)
+    key, snapshot = received("embeddings", exchange, serving)
     body = await exchange.json(snapshot.max_body)
     if deployment:
         body = {**body, "model": deployment}
     body = validate.embeddings(body)
     exchange.model = body["model"]
-    plan = await planned("embeddings", body, exchange, key, snapshot, serving.health)
+    plan = await planned("embeddings", body, exchange, key, snapshot, serving)
     texts = await texts_of(body["input"])
     exchange.watch()
     deadline = deadline_of(exchange, plan)
-    attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict)
+    attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict, payer=exchange.booking)
     try:
         whole = await attempts.plain(
             plan,

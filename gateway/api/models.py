@@ -12,13 +12,13 @@ CREATED = 1_717_200_000
 
 
 async def list_models(exchange: Exchange, serving: Serving) -> None:
-    key = authenticate(exchange, serving.snapshot)
+    key = authenticate(exchange, serving.snapshot, serving.ring)
     data = [model for name in names(key) if (model := describe(name, key, serving.snapshot))]
     await exchange.answer(200, encode({"object": "list", "data": data}))
 
 
 async def one_model(exchange: Exchange, serving: Serving, name: str) -> None:
-    key = authenticate(exchange, serving.snapshot)
+    key = authenticate(exchange, serving.snapshot, serving.ring)
     model = describe(name, key, serving.snapshot)
     if model is None:
         raise no_model(name, f"The model `{name[:200]}` is not known here, or not to this key.")

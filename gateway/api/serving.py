@@ -8,12 +8,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway import usage
+from gateway.accounting.books import Books
+from gateway.api.auth import Ring, authenticate
+from gateway.api.booking import Booking
 from gateway.api.wire import Exchange, Refusal
 from gateway.routing.decision import AT_ANY_TIME, decision_of, route_told
 from gateway.routing.facts import Facts, conversation_of, facts_of
 from gateway.routing.health import Health
 from gateway.routing.plan import Plan, Resolved, plan_of, resolve
-from gateway.routing.preferences import Moment
+from gateway.routing.preferences import DRAWN, Moment
 from gateway.snapshot import Key, Snapshot
 from gateway.upstream import Upstream
 from providers.base import Json
@@ -25,10 +28,20 @@ class Serving(Struct):
     snapshot: Snapshot
     upstream: Upstream
     health: Health
+    books: Books
+    ring: Ring | None = None
 
 
-async def planned(endpoint: str, body: Json, exchange: Exchange, key: Key, snapshot: Snapshot, health: Health) -> Plan:
-    """The plan for a request that has been checked, with at least one hop; the exchange is told of it. Raises Refusal."""
+def received(endpoint: str, exchange: Exchange, serving: Serving) -> tuple[Key, Snapshot]:
+    """Who asks, and by which config: from here on the request is in the books. Raises Refusal."""
+    snapshot = serving.snapshot
+    key = authenticate(exchange, snapshot, serving.ring)
+    exchange.booking = Booking(serving.books, exchange, key, snapshot, endpoint)
+    return key, snapshot
+
+
+async def planned(endpoint: str, body: Json, exchange: Exchange, key: Key, snapshot: Snapshot, serving: Serving) -> Plan:
+    """The plan for a request that has been checked, with at least one hop, and with what it may use reserved. Raises Refusal."""
     facts = facts_of(endpoint, body, exchange.size)
     resolved = resolve(facts.model, endpoint, key, snapshot)
     if resolved is None:
@@ -37,24 +50,31 @@ async def planned(endpoint: str, body: Json, exchange: Exchange, key: Key, snaps
         facts = await counted(facts, body, resolved)
     if resolved.route.sticky:
         facts = replace(facts, conversation=conversation_of(key.team, body))
-    moment = AT_ANY_TIME if resolved.simple is not None else moment_for(resolved, facts, health)
+    moment = AT_ANY_TIME if resolved.simple is not None else moment_for(resolved, facts, serving)
     plan = plan_of(resolved, facts, key, snapshot, moment)
     exchange.decision = decision_of(plan, facts, moment, snapshot.revision)
     if key.show_route:
         exchange.route = route_told(plan)
     if not plan.hops:
         raise refused(plan, facts, key)
+    if exchange.booking is not None and (no := await exchange.booking.admit(body, facts, plan)):
+        raise Refusal(no.status, no.message, kind=no.kind, code=no.code, headers=no.headers)
     return plan
 
 
-def moment_for(resolved: Resolved, facts: Facts, health: Health) -> Moment:
+def moment_for(resolved: Resolved, facts: Facts, serving: Serving) -> Moment:
     """What a plan that is not simple depends on beside the request."""
     paces: dict[str, float] = {}
+    grants: dict[str, float] = {}
     if resolved.route.pick == "fastest":
         hops = [option.hop.name for option in resolved.options]
-        paces = {hop: pace for hop in hops if (pace := health.pace.of(hop, stream=facts.stream))}
+        paces = {hop: pace for hop in hops if (pace := serving.health.pace.of(hop, stream=facts.stream))}
+    elif resolved.route.pick == "grants_first":
+        soonest = serving.books.grants.soonest
+        asked = [option.hop for option in resolved.options]
+        grants = {hop.name: until for hop in asked if (until := soonest(hop.account.name, hop.target.model.id)) is not None}
     waived = any(option.waiver for option in (*resolved.options, *resolved.on_refusal))
-    return Moment(random.random(), time.time() if waived else 0.0, paces)
+    return Moment(random.random() if resolved.route.pick in DRAWN else 0.0, time.time() if waived else 0.0, paces, grants)
 
 
 async def counted(facts: Facts, body: Json, resolved: Resolved) -> Facts:

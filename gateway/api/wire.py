@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from msgspec import DecodeError, Struct, ValidationError
 
+from gateway.api.booking import Booking
 from gateway.deadline import Ticker
 from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
@@ -77,9 +78,9 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "decision", "finish", "headers", "key",
-        "left", "method", "model", "path", "refused", "request_id", "route", "scope", "size", "started", "status", "stream", "team",
-        "ticker", "trail", "usage",
+        "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "booking", "decision", "finish",
+        "first_byte", "headers", "key", "left", "limits", "method", "model", "path", "refused", "request_id", "route", "scope", "size",
+        "started", "status", "stream", "team", "ticker", "trail", "usage",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker, patience: float) -> None:
@@ -108,6 +109,11 @@ class Exchange:
         """Bytes of the body."""
         self.route = ""
         """The plan, for teams that want to see it."""
+        self.booking: Booking | None = None
+        self.limits: Headers = []
+        """`x-ratelimit-*`"""
+        self.first_byte = 0.0
+        """When the first of the answer went out, by `perf_counter`."""
         self.decision: Decision | None = None
         self._task: asyncio.Task[Any] | None = None
         self._patience = patience
@@ -217,14 +223,21 @@ class Exchange:
         if self.route:
             headers.append((b"x-banjia-route", header_text(self.route)))
         if trail.changes:
-            headers.append((b"x-banjia-changes", header_text(",".join(map(told, trail.changes)))))
-        return headers
+            headers.append((b"x-banjia-changes", header_text(self.changes)))
+        return headers + self.limits if self.limits else headers
+
+    @property
+    def changes(self) -> str:
+        """What became of the request's fields, as the header says it."""
+        return ",".join(map(told, self.trail.changes))
 
     async def answer(self, status: int, body: bytes, headers: Headers | None = None, kind: tuple[bytes, bytes] = JSON_TYPE) -> None:
         """A whole answer."""
+        self.status = status
+        if self.booking is not None:
+            await self.booking.settle()
         self.unwatch()
         self.answered = True
-        self.status = status
         head = [kind, (b"content-length", b"%d" % len(body)), *self.head(), *(headers or ())]
         if not self.body_read and self.method not in ("GET", "HEAD", "DELETE"):
             head.append((b"connection", b"close"))  # what is left of the body is not worth reading
@@ -239,6 +252,7 @@ class Exchange:
         """The head of a stream. From here on a failure can only be told within it."""
         self.answered = True
         self.status = 200
+        self.first_byte = perf_counter()
         await self._send({"type": "http.response.start", "status": 200, "headers": EVENTS + self.head()})
 
     async def write(self, data: bytes) -> None:
@@ -246,6 +260,8 @@ class Exchange:
 
     async def end(self, data: bytes = b"") -> None:
         """The last piece of a stream."""
+        if self.booking is not None:
+            await self.booking.settle()
         self.unwatch()
         await self._send({"type": "http.response.body", "body": data})
 
@@ -268,7 +284,7 @@ class Exchange:
             self.stream,
             self.finish,
             self.usage,
-            ",".join(map(told, trail.changes)),
+            self.changes,
             trail.faults,
             self.refused,
             self.decision,

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from time import perf_counter
-from typing import TypeVar
+from time import perf_counter, time
+from typing import Protocol, TypeVar
 
+from gateway.accounting.grants import Drawn
 from gateway.deadline import Deadline
 from gateway.routing.asking import Asking
 from gateway.routing.begun import SHAPELESS, Begun
@@ -28,6 +29,22 @@ FIRST_PAUSE_OF_THE_LIMITED = 0.5
 LONGEST_PAUSE = 2.0
 
 
+class Payer(Protocol):
+    """Who pays for attempts, where grants may."""
+
+    def gifted(self, hop: Hop) -> bool:
+        """Whether a grant may pay for what the hop uses."""
+
+    async def draw(self, hop: Hop, until: float) -> Drawn | None:
+        """Holds what an attempt may use that is over by `until`, in unix seconds."""
+
+    def serves(self, drawn: Drawn | None) -> None:
+        """The attempt is the one that answers."""
+
+    def give_back(self, drawn: Drawn) -> None:
+        """It has come to nothing."""
+
+
 Once = Callable[[Asking, Hop], Awaitable[T]]
 """One attempt at a hop."""
 
@@ -40,7 +57,10 @@ def continuation(hop: Hop, body: Json, said: str) -> Json | None:
 class Attempts:
     """How one request is tried: over a plan, under one deadline, noting its trail."""
 
-    def __init__(self, upstream: Upstream, health: Health, deadline: Deadline, trail: Trail, *, strict: bool) -> None:
+    def __init__(
+        self, upstream: Upstream, health: Health, deadline: Deadline, trail: Trail, *, strict: bool, payer: Payer | None = None
+    ) -> None:
+        self._payer = payer
         self._upstream = upstream
         self._health = health
         self._deadline = deadline
@@ -138,6 +158,8 @@ class Attempts:
 
     async def _within_limits(self, hop: Hop, turns: "Turns", once: Once[T]) -> T | Fault:
         """One attempt, counted where the account has limits: they are few."""
+        if self._payer is not None and self._payer.gifted(hop):
+            once = self._gifted(self._payer, once)
         if hop.account.limits is None:
             return await self._once(hop, once)
         held = [taken for body in turns.bodies(hop) if (taken := self._health.limits.take(hop.account, body))]
@@ -148,13 +170,30 @@ class Attempts:
             self._held = [one for one in self._held if one not in held]
         return answer
 
+    def _gifted(self, payer: Payer, once: Once[T]) -> Once[T]:
+        """The same attempt, for as long as it lasts with what it may use held of the account's grants."""
+
+        async def paid(asking: Asking, hop: Hop) -> T:
+            drawn = await payer.draw(hop, time() + self._deadline.left())
+            try:
+                answer = await once(asking, hop)
+            except BaseException:
+                if drawn is not None:
+                    payer.give_back(drawn)
+                raise
+            payer.serves(drawn)
+            return answer
+
+        return paid
+
     async def _race(self, hop: Hop, after: float, turns: "Turns", once: Once[T]) -> T | Fault:
         """What comes of a hop, and of the next beside it where this one lets the client wait for `after` seconds. The first that answers
         serves; the other is given up, and what it has cost is lost."""
         racers: dict[asyncio.Task[T | Fault], Attempts] = {}
 
         def start(one: Hop) -> None:
-            runner = Attempts(self._upstream, self._health, self._deadline, Trail(self._trail.started), strict=self._strict)
+            trail = Trail(self._trail.started)
+            runner = Attempts(self._upstream, self._health, self._deadline, trail, strict=self._strict, payer=self._payer)
             runner._streams = self._streams
             racers[asyncio.create_task(runner._at(one, turns, once))] = runner
 

@@ -112,6 +112,8 @@ def _grants_first(serve: list[Option], route: Route, facts: Facts, moment: Momen
     return sorted(serve, key=lambda option: moment.grants.get(option.hop.name, inf))
 
 
+DRAWN = frozenset({"weighted", "fastest"})
+"""Ways of picking that a draw decides."""
 PICKS: Mapping[str, Callable[[list[Option], Route, Facts, Moment, Catalog], list[Option]]] = {
     "weighted": _weighted,
     "ordered": _ordered,

@@ -98,8 +98,9 @@ CASES: dict[str, tuple[str, str]] = {
     "a-place-in-capitals": ('providers: {a: {vendor: zhipu, jurisdiction: HK, api_key: x}}', "jurisdiction"),
     "no-place": ('providers: {a: {vendor: zhipu, api_key: x}}', "jurisdiction: is missing"),
     "a-short-admin-key": ('admin: {key: sk-1234}\nproviders: {a: {vendor: zhipu, jurisdiction: hk, api_key: x}}', "admin.key"),
-    "what-nothing-acts-upon": ('storage: {url: "sqlite:///x"}\nproviders: {a: {vendor: zhipu, jurisdiction: hk, api_key: x}}', "does not act upon it"),  # noqa: E501
-    "state-elsewhere": ('state: {url: "valkey://x"}\nproviders: {a: {vendor: zhipu, jurisdiction: hk, api_key: x}}', "acts only upon"),
+    "a-grant-of-nobody": ('providers: {a: {vendor: zhipu, jurisdiction: hk, api_key: x}}\ngrants: [{account: b, tokens: 1M, expires: 2027-01-01T00:00:00+08:00}]', "there is no account 'b'"),  # noqa: E501
+    "a-grant-without-zone": ('providers: {a: {vendor: zhipu, jurisdiction: hk, api_key: x}}\ngrants: [{account: a, tokens: 1M, expires: "2027-01-01T00:00:00"}]', "should have timezone info"),  # noqa: E501
+    "state-elsewhere": ('state: {url: "mysql://x"}\nproviders: {a: {vendor: zhipu, jurisdiction: hk, api_key: x}}', "expected memory://"),
 }  # fmt: skip
 
 
@@ -119,7 +120,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "no-weight-at-all": ("m: {serve: [{use: a/x, weight: 0}]}", "no hop of `serve` has a weight above 0"),
     "nothing": ("m: {}", "needs either `serve` or `reject`"),
     "both": ("m: {serve: a/x, reject: no}", "needs either `serve` or `reject`"),
-    "a-pick-to-come": ("m: {serve: a/x, pick: grants_first}", "does not act upon 'grants_first' yet"),
+    "sticky-and-ordered": ("m: {serve: a/x, pick: ordered, sticky: true}", "goes with pick: weighted"),
     "a-time-without-unit": ("m: {serve: a/x, timeouts: {total: 5}}", "a duration with its unit"),
     "too-many-retries": ("m: {serve: a/x, retry: {max: 11}}", "retry.max"),
     "an-unknown-key": ("m: {serve: a/x, fallbck: a/y}", "models.m.fallbck: is not a known key"),

@@ -29,9 +29,29 @@ def test_counts(text: Any, value: int) -> None:
     assert units.count(text) == value
 
 
-@pytest.mark.parametrize("text", ["3000 CNY", "0.5 USD"])
-def test_money(text: str) -> None:
-    assert units.money(text) == text
+@pytest.mark.parametrize(
+    ("text", "unit", "amount"),
+    [
+        ("3000 CNY", "CNY", 3000 * 10**9),
+        ("0.5 USD", "USD", 5 * 10**8),
+        ("0.000000001 CNY", "CNY", 1),
+        ("50M tokens", "tokens", 50_000_000),
+        ("7 tokens", "tokens", 7),
+    ],
+)
+def test_allowances(text: str, unit: str, amount: int) -> None:
+    assert units.allowance(text) == (unit, amount)
+
+
+@pytest.mark.parametrize(("text", "part"), [("80%", 0.8), ("0%", 0.0), ("100%", 1.0), ("12.5%", 0.125)])
+def test_shares(text: str, part: float) -> None:
+    assert units.share(text) == part
+
+
+@pytest.mark.parametrize("text", [0.8, "80", "101%", "-1%", "80 %", None])
+def test_what_is_no_share_is_refused_with_an_example(text: Any) -> None:
+    with pytest.raises(ValueError, match="such as 80%"):
+        units.share(text)
 
 
 @pytest.mark.parametrize("text", [5, 5.0, True, None, "", "5", "s", "5 minutes", "-5s", "5S", "1e3s", "5s5s", ["5s"]])
@@ -52,14 +72,25 @@ def test_what_is_no_count_is_refused_with_an_example(text: Any) -> None:
         units.count(text)
 
 
-@pytest.mark.parametrize("text", [3000, "3000", "3000CNY", "CNY 3000", "3000 cny", "-1 CNY", "3,000 CNY", None])
-def test_what_is_no_money_is_refused_with_an_example(text: Any) -> None:
+@pytest.mark.parametrize(
+    "text", [3000, "3000", "3000CNY", "CNY 3000", "3000 cny", "-1 CNY", "3,000 CNY", "3M CNY", "0.0000000001 CNY", None]
+)
+def test_what_is_no_allowance_is_refused_with_an_example(text: Any) -> None:
     with pytest.raises(ValueError, match="such as 3000 CNY"):
-        units.money(text)
+        units.allowance(text)
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [(units.Seconds, "300ms"), (units.Seconds, "600s"), (units.Bytes, "32MiB"), (units.Money, "3000 CNY")]
+    ("kind", "text"),
+    [
+        (units.Seconds, "300ms"),
+        (units.Seconds, "600s"),
+        (units.Bytes, "32MiB"),
+        (units.Allowed, "3000 CNY"),
+        (units.Allowed, "1.5 CNY"),
+        (units.Allowed, "7 tokens"),
+        (units.Share, "80%"),
+    ],
 )
 def test_a_value_that_is_shown_can_be_read_again(kind: Any, text: str) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(kind)

@@ -1,0 +1,133 @@
+"""How much a team, a key or a user may ask for: requests and tokens a minute, and requests at once; and what a client is told about it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from gateway.state.base import NEVER, Bucket, Held, Refused, window
+
+MINUTE = 60.0
+REQUESTS, TOKENS, CONCURRENT = "requests", "tokens", "concurrent"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Limits(Struct, frozen=True):
+    """None: as many as they like."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    """Of prompts and answers: reckoned before, counted after."""
+    concurrent: int | None = None
+
+
+def buckets_of(scope: str, limits: Limits, *, period: float = MINUTE) -> list[Bucket]:
+    """`scope`: whose limits they are, as in `team red`, `key red/main`, `user red/alice`. What is counted is known by it."""
+    found: list[Bucket] = []
+    if limits.rpm is not None:
+        found.append(window(f"{scope} rpm", limits.rpm, REQUESTS, scope=scope, period=period))
+    if limits.tpm is not None:
+        found.append(window(f"{scope} tpm", limits.tpm, TOKENS, scope=scope, period=period))
+    if limits.concurrent is not None:
+        found.append(Bucket(f"{scope} concurrent", limits.concurrent, CONCURRENT, scope))
+    return found
+
+
+class Told(Struct, frozen=True):
+    """What the client is told, in OpenAI's words."""
+
+    status: int
+    kind: str
+    code: str
+    message: str
+    headers: Headers
+
+
+def told(refused: Refused, now: float) -> Told:
+    """`now`: unix time."""
+    bucket = refused.bucket
+    if refused.unreachable:
+        message = f"What {bucket.scope} has used cannot be known at present, so nothing is spent for it; try again in a moment."
+        return Told(503, "api_error", "overloaded", message, _retry(refused.wait))
+    if refused.spent:
+        message = f"{bucket.scope} has used up its budget ({amount(bucket.cap, bucket.unit)}), or has less left than this request may cost."
+        return Told(429, "insufficient_quota", "insufficient_quota", message, [*_retry(refused.wait), (b"x-should-retry", b"false")])
+    headers = _retry(refused.wait) + _told(bucket, refused.used, refused.empty_at - now * 1000)
+    if refused.wait == NEVER:
+        message = f"Request too large for the limit of {_limit(bucket)}: it is never below it."
+        return Told(429, _kind(bucket), "rate_limit_exceeded", message, [*headers, (b"x-should-retry", b"false")])
+    message = f"Rate limit reached for the {_limit(bucket)}. Please try again in {duration(refused.wait)}."
+    return Told(429, _kind(bucket), "rate_limit_exceeded", message, headers)
+
+
+def headers_of(held: Held) -> Headers:
+    """`x-ratelimit-*`: of several limits on the same, the one with the least left."""
+    least: dict[str, tuple[Bucket, int, int]] = {}
+    for bucket, used, slot in zip(held.buckets, held.used, held.slots, strict=True):
+        if bucket.width:
+            known = least.get(bucket.unit)
+            if known is None or bucket.cap - used < known[0].cap - known[1]:
+                least[bucket.unit] = (bucket, used, slot)
+    headers: Headers = []
+    for bucket, used, slot in least.values():
+        headers += _told(bucket, used, bucket.end_of(slot) - held.at)
+    return headers
+
+
+def _told(bucket: Bucket, used: int, ms: float) -> Headers:
+    """Requests at once and budgets have no such headers."""
+    if not bucket.width:
+        return []
+    return [
+        (b"x-ratelimit-limit-%b" % bucket.unit.encode(), b"%d" % bucket.cap),
+        (b"x-ratelimit-remaining-%b" % bucket.unit.encode(), b"%d" % max(0, bucket.cap - used)),
+        (b"x-ratelimit-reset-%b" % bucket.unit.encode(), duration(max(0, int(ms))).encode()),
+    ]
+
+
+def _retry(ms: int) -> Headers:
+    """Whole seconds, never too few; and the exact time, which OpenAI's SDKs look at first."""
+    if ms == NEVER:
+        return []
+    return [(b"retry-after", b"%d" % -(-ms // 1000)), (b"retry-after-ms", b"%d" % ms)]
+
+
+def _kind(bucket: Bucket) -> str:
+    return bucket.unit if bucket.width else "requests"
+
+
+def _limit(bucket: Bucket) -> str:
+    if bucket.width:
+        return f"{bucket.unit} a minute of {bucket.scope} ({bucket.cap})"
+    if bucket.seeded:
+        return f"budget of {bucket.scope} ({amount(bucket.cap, bucket.unit)}), which requests under way may use up"
+    return f"requests at once of {bucket.scope} ({bucket.cap})"
+
+
+def duration(ms: int) -> str:
+    """As OpenAI writes it: `20ms`, `1.5s`, `6m0s`, `1h0m0s`."""
+    if ms < 1000:
+        return f"{ms}ms" if ms else "0s"
+    seconds = f"{ms % 60_000 / 1000:.3f}".rstrip("0").rstrip(".")
+    minutes = ms // 60_000
+    if not minutes:
+        return f"{seconds}s"
+    return f"{minutes // 60}h{minutes % 60}m{seconds}s" if minutes >= 60 else f"{minutes}m{seconds}s"
+
+
+def amount(value: int, unit: str) -> str:
+    """`3000 CNY`, `50000000 tokens`. Currencies are counted in nano units."""
+    if unit == TOKENS:
+        return f"{value} tokens"
+    whole, nano = divmod(value, 10**9)
+    return f"{whole}{f'.{nano:09d}'.rstrip('0') if nano else ''} {unit}"
+
+
+def asked(buckets: Iterable[Bucket], upper: Mapping[str, int]) -> list[int]:
+    """What one request takes of each bucket, given what it may use at most, by unit: `{"tokens": 1200, "CNY": 30_000_000}`."""
+    return [1 if bucket.unit in (REQUESTS, CONCURRENT) else upper.get(bucket.unit, 0) for bucket in buckets]
+
+
+def came_of(buckets: Sequence[Bucket], actual: Mapping[str, int]) -> list[int]:
+    """The same for what it has used. It stays one request, and is under way no more."""
+    return [1 if bucket.unit == REQUESTS else actual.get(bucket.unit, 0) for bucket in buckets]

@@ -1,0 +1,260 @@
+"""One request's place in the books: what it may use is reserved before it is sent, and it is written down before its end is seen."""
+
+import asyncio
+from time import perf_counter, time
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from gateway.accounting.books import Books, converted
+from gateway.accounting.grants import Drawn, Paid
+from gateway.accounting.limits import TOKENS, Told, headers_of, told
+from gateway.accounting.prices import cost, expected
+from gateway.accounting.record import Kind, UsageRecord, bounded_tags, new_id
+from gateway.routing.facts import Facts
+from gateway.routing.plan import Plan
+from gateway.routing.preferences import BYTES_OF_A_TOKEN, USUAL_ANSWER
+from gateway.snapshot import Hop, Key, Snapshot
+from gateway.state.base import Held, Refused
+from providers.base import Json, encode
+
+if TYPE_CHECKING:
+    from gateway.api.wire import Exchange
+
+LEFT = 499
+LONGEST_ANSWER = 16_384
+"""Tokens that are held of a grant where neither the request nor the catalog says how long an answer may be. What is longer is paid for."""
+
+
+class Part(Struct):
+    """What one hop has given of an answer."""
+
+    hop: Hop
+    drawn: Drawn | None
+    usage: Json
+
+
+class Booking:
+    """Made when the key is known; `settle` is called by whatever sends the end of the answer, and once more when all is over."""
+
+    __slots__ = (
+        "_books", "_currency", "_done", "_drawn", "_endpoint", "_exchange", "_facts", "_granted", "_held", "_key", "_nano", "_paid",
+        "_parts", "_snapshot", "_tags", "_user", "_written",
+    )  # fmt: skip
+
+    def __init__(self, books: Books, exchange: "Exchange", key: Key, snapshot: Snapshot, endpoint: str) -> None:
+        self._books = books
+        self._exchange = exchange
+        self._key = key
+        self._snapshot = snapshot
+        self._endpoint = endpoint
+        self._user = ""
+        self._tags: dict[str, str] = {}
+        self._facts: Facts | None = None
+        self._held: Held | None = None
+        self._drawn: Drawn | None = None
+        self._parts: list[Part] = []
+        self._granted: dict[str, int] = {}
+        """Tokens that grants pay for."""
+        self._paid: list[tuple[Drawn, Paid]] = []
+        """What is settled with the grants once the record is there."""
+        self._nano = 0
+        self._currency = ""
+        self._done: asyncio.Future[Any] | None = None
+        """Done when the record is durable; None where nothing is stored."""
+        self._written = False
+
+    # ---- before ----
+
+    async def admit(self, body: Json, facts: Facts, plan: Plan) -> Told | None:
+        """Takes what the request may use at most. None: it may go on; else what the client is told."""
+        self._facts = facts
+        user = body.get("user")
+        self._user = user[:256] if isinstance(user, str) else ""
+        self._tags = bounded_tags(body.get("metadata"))
+        key, books = self._key, self._books
+        if key.required and books.ledger is not None and books.ledger.degraded:
+            return Told(503, "api_error", "usage_unavailable", "Usage cannot be written at present, and this team requires it.", [])
+        if key.bounds is None:
+            return None
+        answer = (facts.output or USUAL_ANSWER) * (body.get("n") or 1) if self._endpoint == "chat" else 0
+        prompt = facts.size // BYTES_OF_A_TOKEN
+        upper = {TOKENS: prompt + answer}
+        for currency in key.currencies:
+            upper[currency] = max((self._price(hop, currency, prompt, answer) for hop in plan.hops), default=0)
+        got = await books.admission.admit(key.bounds, upper, self._user)
+        if isinstance(got, Refused):
+            return told(got, time())
+        if got is not None:
+            self._held = got
+            self._exchange.limits = headers_of(got)
+        return None
+
+    def _price(self, hop: Hop, currency: str, prompt: int, answer: int) -> int:
+        rates = self._snapshot.catalog.prices.get(hop.account.vendor, {}).get(hop.target.model.id)
+        return converted(expected(rates, prompt, answer), rates.currency, currency, self._snapshot.catalog) if rates else 0
+
+    # ---- at each attempt ----
+
+    def gifted(self, hop: Hop) -> bool:
+        """Whether a grant may pay for what the hop uses."""
+        return bool(self._snapshot.grants) and self._books.grants.soonest(hop.account.name, hop.target.model.id) is not None
+
+    async def draw(self, hop: Hop, until: float) -> Drawn | None:
+        """Holds what an attempt may use of the account's grants."""
+        facts = self._facts
+        if facts is None:
+            return None
+        answer = facts.output or hop.target.model.output or LONGEST_ANSWER
+        drawn = await self._books.grants.draw(hop.account.name, hop.target.model.id, prompt=facts.size, completion=answer, until=until)
+        return drawn if isinstance(drawn, Drawn) else None
+
+    def serves(self, drawn: Drawn | None) -> None:
+        """The attempt that `drawn` is held for is the one that answers."""
+        self._drawn = drawn
+
+    def give_back(self, drawn: Drawn) -> None:
+        """The attempt has come to nothing."""
+        self._books.grants.release(drawn)
+
+    def broke_off(self, hop: Hop, usage: Json) -> None:
+        """An answer has broken off, and another hop goes on with it."""
+        self._parts.append(Part(hop, self._drawn, usage))
+        self._drawn = None
+
+    # ---- after ----
+
+    async def settle(self) -> None:
+        """Returns when the request is written down. A second time it only waits for the first."""
+        if not self._written:
+            self._write()
+        if self._done is not None and not self._done.done():
+            await asyncio.wait((self._done,))  # a caller that is cancelled does not cancel the writing
+        self._give_free()
+
+    def close(self) -> None:
+        """All is over, whatever has come of it. What has not been written down is written now, and nobody waits for it."""
+        if not self._written:
+            self._write()
+        self._give_free()
+
+    def _write(self) -> None:
+        exchange = self._exchange
+        usage = exchange.usage or {}
+        if usage and exchange.trail.hop is not None:
+            self._parts.append(Part(exchange.trail.hop, self._drawn, less(usage, [part.usage for part in self._parts])))
+            self._drawn = None
+        record = self._record(usage)
+        ledger = self._books.ledger
+        self._written = True
+        self._done = None if ledger is None else ledger.write(record)
+
+    def _record(self, usage: Json) -> UsageRecord:
+        """What is written down; what it cost and who pays is known from then on."""
+        exchange, trail = self._exchange, self._exchange.trail
+        now, ended = time(), perf_counter()
+        hop = trail.hop
+        nano, currency, as_of = self._costs()
+        prompt_details, answer_details = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+        return UsageRecord(
+            id=new_id(now),
+            time=now,
+            team=exchange.team,
+            key=exchange.key,
+            user=self._user,
+            account=hop.account.name if hop else "",
+            model=exchange.model,
+            served_model=hop.target.model.id if hop else "",
+            kind=self._kind(),
+            currency=currency,
+            prompt_tokens=usage.get("prompt_tokens") or 0,
+            cached_tokens=prompt_details.get("cached_tokens") or 0,
+            completion_tokens=usage.get("completion_tokens") or 0,
+            reasoning_tokens=answer_details.get("reasoning_tokens") or 0,
+            cost=nano,
+            estimated=bool(usage.get("estimated")),
+            started=now - (ended - exchange.started),
+            endpoint=self._endpoint,
+            jurisdiction=hop.account.jurisdiction if hop else "",
+            status=exchange.status,
+            attempts=trail.attempts,
+            price_as_of=as_of,
+            first_token_ms=(exchange.first_byte or ended) * 1000 - exchange.started * 1000,
+            total_ms=(ended - exchange.started) * 1000,
+            overhead_ms=(ended - exchange.started - trail.waited) * 1000 if not exchange.stream else 0.0,
+            finish=exchange.finish,
+            request_id=exchange.request_id,
+            changes=exchange.changes,
+            decision=encode(exchange.decision).decode() if exchange.decision is not None else "",
+            tags=self._tags,
+        )
+
+    def _kind(self) -> Kind:
+        exchange, trail = self._exchange, self._exchange.trail
+        if exchange.left or exchange.status == LEFT:
+            return "aborted"
+        if exchange.refused:
+            return "failed" if trail.attempts else "refused"
+        if len(self._parts) > 1:
+            return "continued"
+        first = exchange.decision.hops[:1] if exchange.decision else ()
+        return "ok" if trail.hop is None or first == (trail.hop.name,) else "failed_over"
+
+    def _costs(self) -> tuple[int, str, str]:
+        """(nano units, the currency, the day of the prices) of what no grant pays for. What is in other currencies becomes the last's."""
+        total, currency, as_of = 0, "", ""
+        for part in reversed(self._parts):
+            prompt, completion = part.usage.get("prompt_tokens") or 0, part.usage.get("completion_tokens") or 0
+            cached = (part.usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+            if part.drawn is not None:
+                paid = self._books.grants.paid(part.drawn, prompt=prompt, completion=completion)
+                self._paid.append((part.drawn, paid))
+                for grant, tokens in paid.granted.items():
+                    self._granted[grant] = self._granted.get(grant, 0) + tokens
+                prompt, completion = paid.prompt, paid.completion
+            rates = self._snapshot.catalog.prices.get(part.hop.account.vendor, {}).get(part.hop.target.model.id)
+            if rates is not None:
+                nano = cost(rates, prompt, min(cached, prompt), completion)
+                currency, as_of = currency or rates.currency, as_of or rates.as_of
+                total += converted(nano, rates.currency, currency, self._snapshot.catalog)
+        self._nano, self._currency = total, currency
+        return total, currency, as_of
+
+    def _give_free(self) -> None:
+        """Once the record is there: what was reserved and not used is free again."""
+        if self._held is not None:
+            used = {
+                TOKENS: sum((part.usage.get("prompt_tokens") or 0) + (part.usage.get("completion_tokens") or 0) for part in self._parts)
+            }
+            for currency in self._key.currencies:
+                used[currency] = converted(self._nano, self._currency, currency, self._snapshot.catalog)
+            self._books.admission.settle(self._held, used)
+            self._held = None
+        for drawn, paid in self._paid:
+            self._books.grants.settle(drawn, paid)
+        self._paid.clear()
+        if self._drawn is not None:
+            self._books.grants.release(self._drawn)
+            self._drawn = None
+
+
+def less(total: Json, earlier: list[Json]) -> Json:
+    """What the last part has used: the sum of all less the others."""
+    if not earlier:
+        return total
+
+    def rest(*path: str) -> int:
+        return max(0, _at(total, path) - sum(_at(one, path) for one in earlier))
+
+    return {
+        "prompt_tokens": rest("prompt_tokens"),
+        "completion_tokens": rest("completion_tokens"),
+        "prompt_tokens_details": {"cached_tokens": rest("prompt_tokens_details", "cached_tokens")},
+    }
+
+
+def _at(usage: Json, path: tuple[str, ...]) -> int:
+    value: Any = usage
+    for name in path:
+        value = (value or {}).get(name)
+    return value or 0

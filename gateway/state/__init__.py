@@ -1,0 +1,1 @@
+"""What replicas share: counters that are checked and taken in one atomic step, in memory or in Valkey."""

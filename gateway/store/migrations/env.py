@@ -1,0 +1,6 @@
+"""What Alembic runs: on the connection, and in the transaction, that gateway/store/migrate.py hands over."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=context.config.attributes["metadata"])
+context.run_migrations()

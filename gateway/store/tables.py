@@ -1,0 +1,104 @@
+"""The tables, as they are after the last migration. A change here needs a migration: a test compares the two."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+usage = Table(
+    "usage",
+    metadata,
+    # What is added up stands first: in SQLite a column costs what stands before it.
+    Column("id", Text, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("served_model", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("jurisdiction", Text, nullable=False),
+    Column("status", BigInteger, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("price_as_of", Text, nullable=False),
+    Column("first_token_ms", Double, nullable=False),
+    Column("total_ms", Double, nullable=False),
+    Column("overhead_ms", Double, nullable=False),
+    Column("finish", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Index("usage_id", "id", unique=True),
+    Index("usage_time", "time"),
+)
+"""One row for each request: gateway.accounting.record.UsageRecord, field by field."""
+
+usage_daily = Table(
+    "usage_daily",
+    metadata,
+    Column("day", Integer, nullable=False, primary_key=True, autoincrement=False),
+    Column("team", Text, nullable=False, primary_key=True),
+    Column("key", Text, nullable=False, primary_key=True),
+    Column("user", Text, nullable=False, primary_key=True),
+    Column("account", Text, nullable=False, primary_key=True),
+    Column("model", Text, nullable=False, primary_key=True),
+    Column("served_model", Text, nullable=False, primary_key=True),
+    Column("currency", Text, nullable=False, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+)
+"""Usage of finished days, added up. `day`: days since 1970-01-01, UTC."""
+
+usage_rolled = Table("usage_rolled", metadata, Column("day", Integer, primary_key=True, autoincrement=False))
+"""The days that are in usage_daily, those without usage included."""
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("team", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("jurisdiction", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("revoked", Double),
+    Column("rotated", Double),
+    Column("successor", Text, nullable=False),
+)
+"""Teams' keys made by the API. `digest`: SHA-256 in hex; the key itself is nowhere. `revoked`: from when it no longer holds."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("time", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""What administrators changed. `hash`: SHA-256 over the row and the hash of the row before, in hex."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("window", Text, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+"""Running totals: what a budget or a grant has spent in a window of time, for whoever needs to know it after a restart."""
