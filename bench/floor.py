@@ -1,4 +1,4 @@
-"""The floor: the least a gateway on uvicorn and aiohttp can do. Bare ASGI: a model renamed, the body sent on, the reply passed back."""
+"""The floor: the least that is usual on uvicorn and a session of aiohttp. Bare ASGI: a model renamed, body and reply passed on."""
 
 import sys
 from typing import Any

@@ -175,8 +175,8 @@ class Http:
         url = request.url
         if credential.query:
             url += ("&" if "?" in url else "?") + credential.query
-        asked = self._asked_of(request.method, url, account.proxy)
         try:
+            asked = self._asked_of(request.method, url, account.proxy)
             connection = await self._connector.connect(asked, [], self._timeout(connect))
             try:
                 # a proxy may have added its own header by now

@@ -226,7 +226,10 @@ class Told(Struct, frozen=True):
 def refusals() -> set[Told]:
     """What every `Refusal(…)` of the gateway says, and every call of validate.invalid."""
     found: set[Told] = set()
-    for path in (ROOT / "gateway" / "app.py", ROOT / "gateway" / "connection.py", *(ROOT / "gateway" / "api").glob("*.py")):
+    for path in (
+        *map((ROOT / "gateway").joinpath, ("app.py", "connection.py", "accounting/limits.py")),
+        *(ROOT / "gateway" / "api").glob("*.py"),
+    ):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
@@ -235,6 +238,10 @@ def refusals() -> set[Told]:
                 status = ast.literal_eval(node.args[0])
                 kind = ast.literal_eval(given.get("kind", ast.Constant("invalid_request_error")))
                 found |= {Told(code, status, kind) for code in _words(given.get("code", ast.Constant(None)))}
+            elif node.func.id == "Told":
+                status, kind, code = node.args[:3]
+                kinds = [kind.value] if isinstance(kind, ast.Constant) else ["requests", "tokens"]  # of the limit that is reached
+                found |= {Told(ast.literal_eval(code), ast.literal_eval(status), str(kind)) for kind in kinds}
             elif node.func.id == "invalid":
                 found |= {Told(code, 400, "invalid_request_error") for code in _words(node.args[2])}
     return found
