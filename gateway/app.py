@@ -74,8 +74,10 @@ class App:
             await part.open()
 
     async def close(self) -> None:
+        """A second time it does nothing."""
+        parts, self._beside = self._beside, ()
         await self.http.close()
-        for part in reversed(self._beside):
+        for part in reversed(parts):
             await part.close()
         await self.serving.books.close()
 

@@ -179,7 +179,7 @@ class Booking:
             status=exchange.status,
             attempts=trail.attempts,
             price_as_of=as_of,
-            first_token_ms=(exchange.first_byte or ended) * 1000 - exchange.started * 1000,
+            first_token_ms=((exchange.first_byte or ended) - exchange.started) * 1000,
             total_ms=(ended - exchange.started) * 1000,
             overhead_ms=(ended - exchange.started - trail.waited) * 1000 if not exchange.stream else 0.0,
             finish=exchange.finish,
