@@ -225,8 +225,9 @@ def no_object() -> Fault:
 
 
 def is_silent(event: Json) -> bool:
-    """Whether an event without choices says nothing at all: a ping, or the head of a chunk alone."""
-    return event.keys() <= SILENT and "error" not in (event.get("type"), event.get("object"))
+    """Whether an event without choices says what it is, and nothing else: a ping, or the head of a chunk alone."""
+    names = (event.get("type"), event.get("object"))
+    return event.keys() <= SILENT and any(names) and "error" not in names
 
 
 def read_json(data: bytes) -> Json:

@@ -29,6 +29,8 @@ class EventReader:
             data = self._unmarked(self._start + data)
         if self._cr or b"\r" in data:
             data = self._unix_lines(data)
+        if not data:
+            return []
         if self._held:
             self._size += len(data)
             if self._size > LIMIT:
