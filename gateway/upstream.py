@@ -4,10 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from yarl import URL
@@ -92,6 +94,7 @@ class Http:
 
     async def open(self) -> None:
         self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30)
+        self._connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment]
 
     async def close(self) -> None:
         if self._connector is not None:
@@ -188,7 +191,8 @@ class Http:
         except (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError) as exc:
             log.info("account %s cannot be reached: %s", account.name, exc.__class__.__name__)
             raise Fault("unreachable", f"account {account.name} cannot be reached: {_reason(exc)}") from exc
-        if reply.headers.get("content-encoding", "identity") != "identity":
+        # what an error says cannot be read then, but its status can
+        if reply.status < HTTPStatus.BAD_REQUEST and reply.headers.get("content-encoding", "identity") != "identity":
             reply.close()
             raise Fault("broken", f"account {account.name} answered in an encoding that was not asked for")
         return reply
@@ -234,6 +238,16 @@ async def _replied(connection: Connection, head: bytes, body: bytes) -> "_HttpRe
         message, content = await protocol.read()
         if message.code >= HTTPStatus.OK or message.code == HTTPStatus.SWITCHING_PROTOCOLS:
             return _HttpReply(message.code, message.headers, content, connection)
+
+
+class _Protocol(ResponseHandler):
+    """aiohttp's, which does not tell who reads a body that its framing is wrong: the reader would wait until a timer rings."""
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        body = self._payload
+        super().set_exception(exc, *cause)
+        if body is not None and isinstance(exc, HttpProcessingError) and not body.is_eof():
+            body.set_exception(aiohttp.ClientPayloadError("its framing is wrong"))
 
 
 class _HttpReply:

@@ -9,7 +9,7 @@ from openai import APIError
 from providers.base import Json
 from tests.battery.conftest import Battery
 from tests.battery.faulty import HOLD, RESET, Flood, Step
-from tests.battery.lines import CHUNKED, DONE, END, GOOD, ROLE, STREAM, Line, chunk, piece, word
+from tests.battery.lines import CHUNKED, DONE, END, GOOD, PLAIN, ROLE, STREAM, Line, chunk, piece, word
 from tests.battery.talking import cut, refused, whole
 
 HELD = "300ms"
@@ -110,8 +110,8 @@ def early(step: Step) -> Step:
 
 
 def timers(name: str, which: str) -> Json:
-    """Short where the end is silence, also that of a connection whose framing is wrong."""
-    return {"timeouts": {which: HELD}} if name in SILENT or BREAKS[name][0] is CHUNKED else {}
+    """Short where the end is silence."""
+    return {"timeouts": {which: HELD}} if name in SILENT else {}
 
 
 ALONE = (*SILENT, "closed", "error", "html")
@@ -121,7 +121,9 @@ LINES = {
     **{f"early-{name}": Line(((early(step),), GOOD), {}, timers(name, "first_token")) for name, step in BREAKS.items()},
     **{f"alone-{name}": Line(((early(BREAKS[name]),),), {}, timers(name, "first_token")) for name in ALONE},
     "one-of-two": Line((((STREAM, ROLE, word("Hello"), HOLD, END, DONE),), GOOD)),
-    "after-the-finish": Line((((CHUNKED, piece(word("Hello") + END), HOLD, b"what?\r\n"),),), {}, SHORT),
+    "after-the-finish": Line((((CHUNKED, piece(word("Hello") + END), HOLD, b"what?\r\n"),),)),
+    "framed-wrong": Line((((CHUNKED, piece(word("Hello")), HOLD, b"zz\r\nmore\r\n", HOLD),), GOOD)),
+    "framed-wrong-and-plain": Line((((CHUNKED, piece(b"{"), HOLD, b"zz\r\nmore\r\n", HOLD),), PLAIN)),
     "for-the-sdk": Line((((STREAM, word("Hello"), HOLD),),), {}, SHORT),
 }
 
@@ -180,6 +182,21 @@ def test_what_breaks_after_the_finish_leaves_the_answer_whole(battery: Battery) 
         line.hops[0].let_go()
 
         whole(call.heard(), "Hello")
+
+
+def test_wrong_framing_is_noticed_at_once_and_not_when_a_timer_rings(battery: Battery) -> None:
+    streamed, plain = battery["framed-wrong"], battery["framed-wrong-and-plain"]
+
+    with streamed.call(stream=True) as call:
+        call.until(b'"Hello"')
+        streamed.hops[0].let_go()
+        cut(call.heard(), "Hello", "upstream_broken")
+    with plain.call() as call:
+        assert plain.hops[0].reached.wait(20)
+        plain.hops[0].let_go()
+        heard = call.heard()
+
+    assert (heard.status, heard.served_by) == (200, "q")
 
 
 def test_the_sdk_raises_where_a_stream_breaks_off(battery: Battery) -> None:

@@ -68,6 +68,7 @@ KINDS: dict[str, bytes] = {
     "an-error-that-is-null": b'{"error":null}',
     "a-message-that-is-an-object": b'{"error":{"message":{"a":[1]},"code":{},"type":[],"param":7}}',
     "a-message-that-is-null": b'{"error":{"message":null,"code":0}}',
+    "gzip": gzip.compress(json.dumps(ERROR).encode()),
     "control-characters": b'{"error":{"message":"a\\u0000b\\u001b[31m\\r\\nx-evil: 1"}}',
 }
 TELLING = {400: (400, "invalid_request"), 401: (502, "upstream_auth"), 429: (429, "rate_limit_exceeded"), 500: (503, "overloaded")}
@@ -166,7 +167,8 @@ NO_WAIT = ("soon", "-5", "", "nan", "1e999", "Mon, 99 Nov")
 LINES = {
     **{f"alone-{status}": Line(((refusing(status, ELSEWHERE),),), ONCE_MORE) for status in (*STATUSES, *MISTAKES, *ODD)},
     **{f"pair-{status}": Line(((refusing(status),), GOOD), ONCE_MORE) for status in (*STATUSES, *MISTAKES)},
-    **{f"{status}-{kind}": Line(((body(status, raw),),)) for status in TELLING for kind, raw in KINDS.items()},
+    **{f"{status}-{kind}": Line(((body(status, raw),),)) for status in TELLING for kind, raw in KINDS.items() if kind != "gzip"},
+    **{f"{status}-gzip": Line(((body(status, KINDS["gzip"], "content-encoding: gzip"),),)) for status in TELLING},
     **{f"unusable-{name}": Line(((step,), PLAIN), ONCE_MORE) for name, step in FAULTY.items()},
     **{f"unusable-alone-{name}": Line(((step,),)) for name, step in FAULTY.items()},
     **{f"streamed-{name}": Line(((step,), GOOD), ONCE_MORE) for name, step in STREAMED.items()},
