@@ -26,6 +26,8 @@ LEFT = 499
 Sink = Callable[[Record], None]
 """Takes the record of each finished exchange. Quick, and never failing."""
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+Page = Callable[[Exchange], Awaitable[None]]
+"""Answers one request beside the API."""
 
 
 class Opened(Protocol):
@@ -49,6 +51,7 @@ class App:
         books: Books | None = None,
         beside: tuple[Opened, ...] = (),
         ring: Ring | None = None,
+        metrics: Page | None = None,
     ) -> None:
         """`beside`: what is opened before and closed after everything else, in this order: the store, keys, jobs."""
         self.http = Http()
@@ -57,6 +60,7 @@ class App:
         self.serving.books.use(snapshot)
         self.sinks = sinks
         self._beside = beside
+        self._metrics = metrics
         self.admin = admin
         """What answers under `/admin/`; it checks its own key."""
         self._ticker: Ticker | None = None
@@ -84,7 +88,10 @@ class App:
     def swap(self, snapshot: Snapshot) -> None:
         """From the next request on, the new config. Requests under way keep theirs."""
         self.serving.snapshot = snapshot
-        self.serving.books.use(snapshot)
+        if self._ticker is None:
+            self.serving.books.use(snapshot)
+        else:  # whoever reads the files does so in a thread
+            self._ticker.loop.call_soon_threadsafe(self.serving.books.use, snapshot)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,6 +102,8 @@ class App:
         exchange = Exchange(scope, receive, send, self._ticker or Ticker(asyncio.get_running_loop()), self.serving.snapshot.body_timeout)
         if path in ("/healthz", "/readyz"):
             return await self._health(exchange)
+        if path == "/metrics" and self._metrics is not None:
+            return await self._metrics(exchange)
         try:
             await self._serve(exchange)
         finally:
@@ -156,6 +165,23 @@ class App:
         if degraded := self.serving.books.degraded:
             told["degraded"] = degraded
         return await exchange.answer(503 if self.draining else 200, encode(told))
+
+    def gauges(self) -> dict[str, float]:
+        """What is so at this moment, for metrics."""
+        books, health = self.serving.books, self.serving.health
+        ledger = books.ledger
+        return {
+            "in_flight": self.room.taken,
+            "waiting": self.room.waiting,
+            "draining": self.draining,
+            "config_reload_failed": bool(self.reload_failed),
+            "state_degraded": bool(books.state.degraded),
+            "store_degraded": bool(ledger and ledger.degraded),
+            "usage_pending": ledger.pending if ledger else 0,
+            "usage_lost": ledger.lost if ledger else 0,
+            "replicas": books.state.replicas,
+            "resting": health.resting(),
+        }
 
     async def _not_http(self, scope: Scope, send: Send) -> None:
         """Websockets are closed before they open: nothing here speaks them."""

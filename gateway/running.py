@@ -21,6 +21,8 @@ from gateway.config import Settings, build, load_catalog
 from gateway.demo import KEY, demo_settings
 from gateway.keyring import Ring
 from gateway.logs import Lines, set_up
+from gateway.observe.metrics import Metrics
+from gateway.observe.scraped import Scraped
 from gateway.settings import Server
 from gateway.simulate import Simulators, parse_account
 from gateway.state.opening import state_of
@@ -51,13 +53,16 @@ def make_app(settings: Settings, directory: Path | None) -> App:
     told = settings.gateway
     store = Store(told.storage.url, Path(told.storage.journal) if told.storage.journal else None)
     ring = Ring(store)
+    metrics = Metrics()
     app = App(
         build(settings),
-        sinks=(Lines(sys.stdout.fileno(), failures_only=told.server.log == "errors"),),
+        sinks=(Lines(sys.stdout.fileno(), failures_only=told.server.log == "errors"), metrics),
         books=Books(state_of(told.state.url), Kept(store)),
         beside=(store, ring),
         ring=ring,
+        metrics=Scraped(metrics, told.admin),
     )
+    metrics.watch(app)
     if settings.gateway.admin.key:
         app.admin = LazyAdmin(app, settings.gateway.admin.key, directory)
     gc.collect()

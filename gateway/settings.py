@@ -90,6 +90,8 @@ class State(Block):
 class Admin(Block):
     key: Annotated[Annotated[str, Field(min_length=16)] | None, BeforeValidator(lambda value: value or None)] = None
     """What `/admin/v1` asks for, in `Authorization: Bearer`. Without one there is no admin API."""
+    metrics_key: Annotated[Annotated[str, Field(min_length=16)] | None, BeforeValidator(lambda value: value or None)] = None
+    """What `/metrics` asks for, beside the admin key."""
 
 
 class Timeouts(Block):

@@ -25,6 +25,14 @@ class Ledger(Protocol):
     def degraded(self) -> str:
         """Why they are not written to the database; empty when they are."""
 
+    @property
+    def pending(self) -> int:
+        """Records that are kept, but not in the database yet."""
+
+    @property
+    def lost(self) -> int:
+        """Records that could be kept nowhere."""
+
     def write(self, record: UsageRecord) -> "asyncio.Future[object]":
         """Done when the record is durable. Never fails."""
 

@@ -105,6 +105,10 @@ class Health:
         if state.proving or state.failed >= breaker.failures or (state.seen >= OF and state.bad >= SHARE * state.seen):
             self._rest(state, breaker)
 
+    def resting(self) -> int:
+        """How many hops are not tried at present."""
+        return sum(not self.open(hop) for hop in self._states)
+
     def left(self, hop: str) -> None:
         """An attempt was given up by the client: it says nothing."""
         if state := self._states.get(hop):

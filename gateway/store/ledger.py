@@ -23,6 +23,14 @@ class Kept:
     def degraded(self) -> str:
         return self._store.degraded
 
+    @property
+    def pending(self) -> int:
+        return self._store.writer.pending
+
+    @property
+    def lost(self) -> int:
+        return self._store.writer.lost
+
     def write(self, record: UsageRecord) -> "asyncio.Future[Any]":
         return self._store.writer.write(record)
 

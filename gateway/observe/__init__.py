@@ -1,0 +1,1 @@
+"""What is told of finished requests to those who watch: sinks for records."""
