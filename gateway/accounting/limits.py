@@ -10,6 +10,11 @@ MINUTE = 60.0
 REQUESTS, TOKENS, CONCURRENT = "requests", "tokens", "concurrent"
 
 Headers = list[tuple[bytes, bytes]]
+NAMES = {
+    unit: (b"x-ratelimit-limit-" + unit.encode(), b"x-ratelimit-remaining-" + unit.encode(), b"x-ratelimit-reset-" + unit.encode())
+    for unit in (REQUESTS, TOKENS)
+}
+"""Of the headers."""
 
 
 class Limits(Struct, frozen=True):
@@ -78,11 +83,8 @@ def _told(bucket: Bucket, used: int, ms: float) -> Headers:
     """Requests at once and budgets have no such headers."""
     if not bucket.width:
         return []
-    return [
-        (b"x-ratelimit-limit-%b" % bucket.unit.encode(), b"%d" % bucket.cap),
-        (b"x-ratelimit-remaining-%b" % bucket.unit.encode(), b"%d" % max(0, bucket.cap - used)),
-        (b"x-ratelimit-reset-%b" % bucket.unit.encode(), duration(max(0, int(ms))).encode()),
-    ]
+    limit, remaining, reset = NAMES[bucket.unit]
+    return [(limit, b"%d" % bucket.cap), (remaining, b"%d" % max(0, bucket.cap - used)), (reset, duration(max(0, int(ms))).encode())]
 
 
 def _retry(ms: int) -> Headers:

@@ -55,6 +55,7 @@ class Link:
         self._wake = asyncio.Event()
         self._workers: list[asyncio.Task[None]] = []
         self._failures = 0
+        self._closing = False
         self.down = ""
         """Why nobody asks at present."""
 
@@ -62,10 +63,12 @@ class Link:
         self._workers = [asyncio.create_task(self._work(), name="valkey") for _ in range(AT_ONCE)]
 
     async def close(self) -> None:
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        """What is under way comes to its end, which is never far."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.gather(*self._workers)
         self._fail(Unreachable("the gateway is closing"), [])
+        self.down = "it has been closed"
         await self._redis.aclose()
 
     async def ask(self, *operation: Any) -> Any:
@@ -104,14 +107,15 @@ class Link:
             log.warning("shared state can be reached again")
 
     async def _work(self) -> None:
-        while True:
+        while not self._closing:
             await self._wake.wait()
             while self._queue:
                 many = min(len(self._queue), LARGEST)
                 asked = [one for one in (self._queue.popleft() for _ in range(many)) if not one[1].done()]
                 if asked:
                     await self._send(asked)
-            self._wake.clear()
+            if not self._closing:
+                self._wake.clear()
 
     async def _send(self, asked: list[tuple[Operation, "asyncio.Future[Any]"]]) -> None:
         try:
@@ -119,9 +123,6 @@ class Link:
         except Unreachable as exc:
             self._fail(exc, asked)
             return
-        except asyncio.CancelledError:
-            self._fail(Unreachable("the gateway is closing"), asked)
-            raise
         self._failures = 0
         for (_, waiting), answer in zip(asked, answers, strict=True):
             if not waiting.done():

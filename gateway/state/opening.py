@@ -4,7 +4,6 @@ from urllib.parse import urlsplit
 
 from gateway.state.base import State
 from gateway.state.memory import Memory
-from gateway.state.valkey import Valkey
 
 SHARED = ("valkey", "valkeys", "redis", "rediss", "unix")
 """Schemes; those that end in s are encrypted."""
@@ -16,6 +15,8 @@ def state_of(url: str) -> State:
     if scheme == "memory":
         return Memory()
     if scheme in SHARED:
+        from gateway.state.valkey import Valkey  # its client library is not needed by those who keep all in memory
+
         return Valkey(url)
     raise ValueError(f"state.url: {url!r} is neither memory:// nor an address such as valkey://127.0.0.1:6379/0")
 

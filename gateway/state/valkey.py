@@ -58,6 +58,7 @@ class Valkey:
         self._more = asyncio.Event()
         self._quiet = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def degraded(self) -> str:
@@ -69,9 +70,10 @@ class Valkey:
         self._task = asyncio.create_task(self._live(), name="valkey beat")
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._closing = True
+        self._more.set()
+        if self._task is not None:  # it ends by itself: the library may swallow a cancellation that comes together with an answer
+            await self._task
         try:
             async with asyncio.timeout(LAST_FLUSH):
                 await self._send_settled()
@@ -178,7 +180,7 @@ class Valkey:
         loop = asyncio.get_running_loop()
         next_beat = loop.time() + self._beat
         beats = 0
-        while True:
+        while not self._closing:
             if (left := next_beat - loop.time()) <= 0:
                 next_beat = loop.time() + self._beat
                 beats += 1
