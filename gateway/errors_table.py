@@ -6,7 +6,7 @@ from importlib import import_module
 
 from msgspec import Struct
 
-from gateway.routing.verdicts import VERDICTS, Whose
+from gateway.routing.verdicts import VERDICTS, Whose, code_told
 from providers.base import Kind
 from providers.faults import Errors, Row
 from providers.load import FOLDERS, load, presets
@@ -87,7 +87,7 @@ def _row(surface: str, key: str, row: Row, source: str) -> ErrorRow:
         row.kind,
         told.status,
         CLASSES.get(told.status, "InternalServerError"),
-        told.code,
+        code_told(row.kind, code),
         told.again or row.kind == "timeout",  # one of the provider's own has cost no waiting
         told.fault,
         row.wait,

@@ -14,7 +14,7 @@ from gateway.api.booking import Booking
 from gateway.deadline import Ticker
 from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
-from gateway.routing.verdicts import VERDICTS
+from gateway.routing.verdicts import VERDICTS, code_told
 from gateway.scrubbing import scrub
 from providers.base import Fault, Json, decode, encode
 
@@ -355,7 +355,7 @@ def refusal_of(fault: Fault, trail: Trail) -> Refusal:
         headers.append((b"retry-after", b"%d" % -(-fault.retry_after // 1)))
     if not verdict.again or trail.attempts > 1:
         headers.append((b"x-should-retry", b"false"))
-    return Refusal(verdict.status, message, kind=verdict.type, param=param, code=verdict.code, headers=headers)
+    return Refusal(verdict.status, message, kind=verdict.type, param=param, code=code_told(fault.kind, fault.code), headers=headers)
 
 
 def event(body: Mapping[str, Any]) -> bytes:

@@ -38,3 +38,19 @@ VERDICTS: dict[Kind, Verdict] = {
     "broken": Verdict(True, True, 502, "api_error", "upstream_broken", "provider"),
     "unfit": Verdict(False, True, 502, "api_error", "schema_not_followed", "provider"),
 }
+
+
+OPENAI_CODES = frozenset(
+    (
+        "array_above_max_length", "decimal_above_max_value", "decimal_below_min_value", "empty_array", "empty_string",
+        "integer_above_max_value", "integer_below_min_value", "invalid_base64", "invalid_function_parameters", "invalid_image",
+        "invalid_image_format", "invalid_image_url", "invalid_json", "invalid_json_schema", "invalid_type", "invalid_value",
+        "missing_required_parameter", "string_above_max_length", "unknown_parameter", "unsupported_parameter", "unsupported_value",
+    )
+)  # fmt: skip
+"""Codes of OpenAI's own for a caller's mistake: they stay what they are when a provider uses them."""
+
+
+def code_told(kind: Kind, code: str | None) -> str:
+    """What the client is told for a fault of that kind, for which the provider has that code."""
+    return code if code is not None and kind == "bad_request" and code in OPENAI_CODES else VERDICTS[kind].code
