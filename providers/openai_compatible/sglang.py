@@ -57,6 +57,8 @@ class SGLangChat(KnownChat, frozen=True):
 
 CHAT = SGLangChat(
     fields=FIELDS,
+    mark={},
+    beside={"continue_final_message": True},
     failed={"abort": "broken"},
     errors=SGLANG,
     phrases=PHRASES["sglang"],

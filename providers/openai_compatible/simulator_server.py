@@ -204,8 +204,11 @@ class Server:
         form = body.get("response_format", {"type": "text"})
         choice = body.get("tool_choice", "auto")
         given = body.get("stop", [])
+        turns = understand([{**message, "role": self.role(message["role"])} for message in body["messages"]])
+        if self.goes_on(body) and turns[-1].role == "assistant":
+            turns = (*turns[:-1], replace(turns[-1], unfinished=True))
         ask = Ask(
-            understand([{**message, "role": self.role(message["role"])} for message in body["messages"]]),
+            turns,
             understand_tools(body.get("tools")),
             choice=choice if isinstance(choice, str) else choice["function"]["name"],
             parallel=body.get("parallel_tool_calls", True),
@@ -219,6 +222,10 @@ class Server:
         likely = body.get("top_logprobs", 0) if body.get("logprobs") else None
         told = bool((body.get("stream_options") or {}).get("include_usage"))
         return Question(model, name, asks, bool(body.get("stream")), told, likely)
+
+    def goes_on(self, body: Json) -> bool:
+        """Whether a last turn of the assistant's is gone on with."""
+        return False
 
     def role(self, role: str) -> str:
         return role

@@ -117,6 +117,9 @@ class SGLang(Server):
         elif (choice.get("function") or {}).get("name") not in names:
             raise self.refuse(400, f"Tool '{choice}' not found in tools list.")
 
+    def goes_on(self, body: Json) -> bool:
+        return bool(body.get("continue_final_message"))
+
     def role(self, role: str) -> str:
         return "system" if role == "developer" else role
 

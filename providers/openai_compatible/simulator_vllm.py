@@ -70,6 +70,8 @@ class VLLM(Server):
             raise self.refuse(400, f"{field} is out of range, got {body[field]}.", param=field)
         if body.get("top_logprobs") and not body.get("logprobs"):
             raise self.refuse(400, "when using `top_logprobs`, `logprobs` must be set to true.", param="top_logprobs")
+        if body.get("continue_final_message") and body.get("add_generation_prompt", True):
+            raise self.refuse(400, "Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
         if "stream_options" in body and not body.get("stream"):
             raise self.refuse(400, "Stream options can only be defined when `stream=True`.", param="stream_options")
         if "reasoning_effort" in body and body["reasoning_effort"] not in EFFORTS:
@@ -110,6 +112,9 @@ class VLLM(Server):
                 )
         elif (choice.get("function") or {}).get("name") not in names:
             raise self.refuse(400, "The tool specified in `tool_choice` does not match any of the specified `tools`", param="tool_choice")
+
+    def goes_on(self, body: Json) -> bool:
+        return bool(body.get("continue_final_message"))
 
     def role(self, role: str) -> str:
         return "system" if role == "developer" else role

@@ -45,6 +45,8 @@ FIELDS: Fields = {
 
 CHAT = KnownChat(
     fields=FIELDS,
+    mark={},
+    beside={"continue_final_message": True, "add_generation_prompt": False},
     finish={"repetition": "stop"},
     failed={"abort": "broken", "error": "broken"},
     errors=VLLM,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from providers.base import Fault, Json
+from providers.base import Fault, GoesOn, Json
 from providers.openai_compatible.adapter import VLLM
 from providers.openai_compatible.simulator_vllm import VLLM as Simulator
 from tests.providers.roundtrip import fault, said
@@ -100,6 +100,16 @@ def test_a_choice_by_name_is_its_own() -> None:
 ])  # fmt: skip
 def test_a_refusal_keeps_its_kind(body: Json, model: str, kind: str) -> None:
     assert (asyncio.run(fault(pair(VLLM, Simulator).chat(body, model)))).kind == kind
+
+
+def test_an_answer_is_gone_on_with_and_never_begun_anew_beside_that() -> None:
+    assert isinstance(CHAT, GoesOn)
+    rest = asyncio.run(pair(VLLM, Simulator).chat(CHAT.continuation(ask("Count to 20"), "1, 2, 3,") or {}))
+    both = {**ask("Count to 20"), "continue_final_message": True}
+
+    assert not rest["choices"][0]["message"]["content"].startswith("1, 2")
+    with pytest.raises(Fault, match="Cannot set both"):
+        asyncio.run(pair(VLLM, Simulator).chat(both))
 
 
 def test_a_key_that_it_was_not_started_with() -> None:

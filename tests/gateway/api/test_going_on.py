@@ -63,9 +63,12 @@ def test_no_sign_is_lost_or_doubled_at_the_join(gateway: Serve, provider: Make, 
         ("alibaba", "/alibaba/compatible-mode/v1", "qwen3.7-plus"),
         ("moonshot", "/moonshot/v1", "kimi-k3"),
         ("deepseek", "/deepseek/v1", "deepseek-v4-flash"),
+        ("openai_compatible/vllm", "/openai_compatible/vllm/v1", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("openai_compatible/sglang", "/openai_compatible/sglang/v1", "meta-llama/Llama-3.3-70B-Instruct"),
     ):
         key = "sk-simulated-0123456789abcdef0123456789abcdef"
-        other = {"vendor": vendor, "jurisdiction": "cn-mainland", "base_url": simulators + path, "api_key": key}
+        vendor, _, surface = vendor.partition("/")
+        other = {"vendor": vendor, "surface": surface or None, "jurisdiction": "cn-mainland", "base_url": simulators + path, "api_key": key}
         route = {"serve": ["p/x"], "fallback": [f"q/{model}"], "retry": {"max": 0}, "stream": {"on_cut": "continue"}}
         gate = gateway({"providers": {"p": first.account(), "q": other}, "models": {"m": route}})
 
