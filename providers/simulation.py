@@ -231,7 +231,9 @@ def understand(messages: Sequence[Json]) -> tuple[Message, ...]:
             _words(message.get("content")),
             _images(message.get("content")),
             tuple(
-                Call(call.get("id") or "", call["function"]["name"], call["function"]["arguments"])
+                Call(call.get("id") or "", call["custom"]["name"], call["custom"]["input"])
+                if "custom" in call
+                else Call(call.get("id") or "", call["function"]["name"], call["function"]["arguments"])
                 for call in message.get("tool_calls") or ()
             ),
             message.get("tool_call_id") or "",

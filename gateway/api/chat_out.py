@@ -102,6 +102,9 @@ def name_of(value: Any) -> str:
 
 def call_of(call: Json, index: int) -> Json:
     """A tool call of a plain reply: no index, an id in any case, arguments as text."""
+    if call.get("custom"):
+        custom = {"name": text(call["custom"].get("name"), "a call") or "", "input": text(call["custom"].get("input"), "a call") or ""}
+        return {"id": name_of(call.get("id")) or f"call_{index}", "type": "custom", "custom": custom}
     function = call.get("function") or {}
     arguments = function.get("arguments")
     told = arguments if isinstance(arguments, str) else encode(arguments or {}).decode()
@@ -265,19 +268,21 @@ class ChatStream:
             out.append(self._event(index, words, logprobs=logprobs, extra=extra, more=more))
 
     def _call(self, index: int, call: Json, out: list[bytes]) -> None:
+        """A piece of a call: of a function's arguments, or of a custom tool's input."""
         number = call.get("index") or 0
-        function = call.get("function") or {}
+        kind, words = ("custom", "input") if call.get("custom") else ("function", "arguments")
+        called = call.get(kind) or {}
         if (index, number) not in self._calls:
             if not is_count(number):
                 raise odd("a call")
             self._calls.add((index, number))
-            name = {"name": text(function.get("name"), "a call") or "", "arguments": ""}
-            first = {"index": number, "id": name_of(call.get("id")) or f"call_{number}", "type": "function", "function": name}
+            name = {"name": text(called.get("name"), "a call") or "", words: ""}
+            first = {"index": number, "id": name_of(call.get("id")) or f"call_{number}", "type": kind, kind: name}
             out.append(self._event(index, {"tool_calls": [first]}))
-        if arguments := function.get("arguments"):
-            told = arguments if isinstance(arguments, str) else encode(arguments).decode()
+        if said := called.get(words):
+            told = said if isinstance(said, str) else encode(said).decode()
             self.others.append(told)
-            out.append(self._event(index, {"tool_calls": [{"index": number, "function": {"arguments": told}}]}))
+            out.append(self._event(index, {"tool_calls": [{"index": number, kind: {words: told}}]}))
 
     def _event(
         self,

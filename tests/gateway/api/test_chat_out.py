@@ -246,3 +246,25 @@ def test_usage_keeps_what_the_provider_says_and_adds_what_clients_read() -> None
     said = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}, "own": 1}
 
     assert usage_of(said) == {**said, "completion_tokens_details": {"reasoning_tokens": 0}}
+
+
+CUSTOM = {"id": "call_1", "type": "custom", "custom": {"name": "shell", "input": "ls -l"}}
+
+
+def test_a_call_of_a_custom_tool_stays_one() -> None:
+    message = {"role": "assistant", "content": None, "tool_calls": [CUSTOM]}
+    whole = complete({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}, model="m", request_id="r", now=1)
+
+    assert whole["choices"][0]["message"]["tool_calls"] == [CUSTOM]
+
+
+def test_a_streamed_call_of_a_custom_tool_stays_one() -> None:
+    pieces = [{"index": 0, **CUSTOM, "custom": {"name": "shell", "input": "ls"}}, {"index": 0, "custom": {"input": " -l"}}]
+    out = ChatStream(model="m", request_id="r", now=lambda: 1.0, include_usage=False, functions=False, answers=1)
+
+    told = b"".join(out.feed([{"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]}]) for piece in pieces)
+
+    deltas = [json.loads(line[6:])["choices"][0]["delta"] for line in told.decode().split("\n\n") if line]
+    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+    assert (calls[0]["id"], calls[0]["type"], calls[0]["custom"]["name"]) == ("call_1", "custom", "shell")
+    assert "".join(call["custom"].get("input", "") for call in calls) == "ls -l"
