@@ -274,3 +274,14 @@ def test_an_error_in_a_stream_is_a_fault() -> None:
         stream.feed(b'data: {"error":{"code":"429","message":"Please retry after 3 seconds."}}\n\n')
 
     assert (raised.value.kind, raised.value.retry_after) == ("rate_limited", 3.0)
+
+
+def test_functions_that_cannot_be_called_with_reasoning_are_refused_where_the_version_cannot_turn_it_off() -> None:
+    model = Model("gpt-5.6", thinking="effort", tools=True)
+    chat = CLASSIC.endpoints["chat"]
+
+    with pytest.raises(Fault) as raised:
+        chat.request({**ask("Weather?"), "model": "m", "tools": [WEATHER]}, Target("http://x", model, GA))
+
+    assert (raised.value.kind, raised.value.param) == ("unsupported", "tools")
+    assert chat.request({**ask("Weather?"), "model": "m", "tools": [WEATHER]}, Target("http://x", model, LAST)).body
