@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gateway.accounting.books import Books
 from gateway.api.auth import Ring, authenticate
-from gateway.api.routes import endpoint_of
+from gateway.api.routes import endpoint_of, not_for
 from gateway.api.serving import Serving
 from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send, event
 from gateway.deadline import Ticker
@@ -155,6 +155,8 @@ class App:
                 await exchange.refuse(failed)
 
     async def _health(self, exchange: Exchange) -> None:
+        if exchange.method not in ("GET", "HEAD"):
+            return await exchange.refuse(not_for(exchange, "GET, HEAD"))
         exchange.body_read = True
         if exchange.path == "/healthz":
             return await exchange.answer(200, b'{"status":"ok"}')

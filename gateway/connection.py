@@ -6,6 +6,7 @@ a client may leave an answer unread. The time of a body is the Exchange's, which
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from random import getrandbits
 from typing import Any
@@ -27,6 +28,7 @@ MOST_AHEAD = 16
 LINGER = 2.0
 """Seconds that a client which is still sending has to read its refusal: a socket closed at once resets what is on the way."""
 NEVER = math.inf
+HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")
 
 
 class Config(uvicorn.Config):
@@ -125,7 +127,7 @@ class Connection(HttpToolsProtocol):
             if self.parser.get_method() == b"CONNECT":
                 self._stop(no_http())
             return
-        if self.url == b"*" or len(self.pipeline) >= MOST_AHEAD:
+        if self.url == b"*" or len(self.pipeline) >= MOST_AHEAD or in_doubt(self.headers, self.parser.get_http_version()):
             self._stop(no_http())
         super().on_headers_complete()
         self._unset_keepalive_if_required()
@@ -318,6 +320,19 @@ class Unchunked:
             self._chunked = True
             data = data.replace(self.CHUNKED, b"")
         self._transport.write(data)
+
+
+def in_doubt(headers: list[tuple[bytes, bytes]], version: str) -> bool:
+    """Whether a head is one that two servers may read differently: as RFC 9112 has it, which wants a 400 for each."""
+    hosts = 0
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+            if not HOST.fullmatch(value):
+                return True
+        elif name == b"transfer-encoding" and (version != "1.1" or value.lower() != b"chunked"):
+            return True
+    return hosts != 1 if version == "1.1" else hosts > 1 or version != "1.0"
 
 
 def whole(refusal: Refusal) -> bytes:

@@ -10,6 +10,8 @@ from providers.base import Fault
 
 EVERY = 0.05
 """Seconds between two looks: no deadline is met more exactly than this, and none needs to be."""
+LATE = 0.5
+"""A look that comes so much too late, since the process was stopped or starved, is passed over: what has come in meanwhile is read first."""
 
 
 class Ticked(Protocol):
@@ -23,26 +25,36 @@ class Ticked(Protocol):
 class Ticker:
     """Looks every 50 ms at all that wait; sleeps while nothing does."""
 
-    __slots__ = ("_items", "_timer", "loop")
+    __slots__ = ("_items", "_next", "_timer", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._items: set[Ticked] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._next = 0.0
+        """When it should look again."""
 
     def add(self, item: Ticked) -> None:
         self._items.add(item)
         if self._timer is None:
-            self._timer = self.loop.call_later(EVERY, self._tick)
+            self._start()
 
     def remove(self, item: Ticked) -> None:
         self._items.discard(item)
 
+    def _start(self) -> None:
+        self._next = self.loop.time() + EVERY
+        self._timer = self.loop.call_later(EVERY, self._tick)
+
     def _tick(self) -> None:
         now = self.loop.time()
-        for item in tuple(self._items):
-            item.tick(now)
-        self._timer = self.loop.call_later(EVERY, self._tick) if self._items else None
+        if now < self._next + LATE:
+            for item in tuple(self._items):
+                item.tick(now)
+        if self._items:
+            self._start()
+        else:
+            self._timer = None
 
 
 class Deadline:

@@ -208,7 +208,7 @@ class Snapshot(Struct, frozen=True):
     breaker: Breaker
     made: float
     """By the wall clock."""
-    routes_seen: dict[tuple[str, str, str, str], Any] = {}
+    routes_seen: dict[tuple[str, str, tuple[Globs[Route], ...], str, str], Any] = {}
     """Memo of `plan.resolve`, bounded; it dies with the snapshot."""
 
     def hop(self, account: Account, model_id: str, endpoint: str, route: Route, asked: str = "") -> Hop:

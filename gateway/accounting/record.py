@@ -75,6 +75,8 @@ class UsageRecord(Struct, frozen=True):
     """Fates of fields, as in `x-banjia-changes`."""
     decision: str = ""
     """What the plan was made from, as JSON."""
+    granted: Mapping[str, int] = {}
+    """Tokens that grants have paid for, by grant."""
     tags: Mapping[str, str] = {}
     """The request's metadata."""
 

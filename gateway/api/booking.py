@@ -186,6 +186,7 @@ class Booking:
             request_id=exchange.request_id,
             changes=exchange.changes,
             decision=encode(exchange.decision).decode() if exchange.decision is not None else "",
+            granted=self._granted,
             tags=self._tags,
         )
 

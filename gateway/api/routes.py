@@ -31,9 +31,13 @@ def endpoint_of(exchange: Exchange) -> Endpoint:
         raise Refusal(
             404, f"Unknown request URL: {exchange.method} {exchange.path[:200]}. Is the base URL right? It ends in /v1.", code="unknown_url"
         )
-    allowed = ", ".join(methods)
+    raise not_for(exchange, ", ".join(methods))
+
+
+def not_for(exchange: Exchange, allowed: str) -> Refusal:
+    """The refusal of a method that an address does not take."""
     message = f"{exchange.path[:200]} is not for {exchange.method}: it takes {allowed}."
-    raise Refusal(405, message, code="method_not_allowed", headers=[(b"allow", allowed.encode())])
+    return Refusal(405, message, code="method_not_allowed", headers=[(b"allow", allowed.encode())])
 
 
 def _methods(path: str) -> dict[str, Endpoint]:
@@ -55,7 +59,7 @@ def canonical(path: str) -> str:
     if path.startswith(("/openai/deployments/", "/v1/models/")):
         return path
     parts = path.split("/")[1:]
-    if parts[0] == "openai":
+    if parts[:1] == ["openai"]:
         parts = parts[1:]
     while parts and parts[0] == "v1":
         parts = parts[1:]

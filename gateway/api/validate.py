@@ -75,11 +75,17 @@ def integer(low: int | None = None, high: int | None = None) -> Check:
 
 def _within(value: float, low: float | None, high: float | None, path: str, what: str) -> None:
     if low is not None and value < low:
-        message = f"Invalid '{path}': {what} below minimum value. Expected a value >= {low}, but got {value} instead."
+        message = f"Invalid '{path}': {what} below minimum value. Expected a value >= {low}, but got {shown(value)} instead."
         raise invalid(path, message, f"{what}_below_min_value")
     if high is not None and value > high:
-        message = f"Invalid '{path}': {what} above maximum value. Expected a value <= {high}, but got {value} instead."
+        message = f"Invalid '{path}': {what} above maximum value. Expected a value <= {high}, but got {shown(value)} instead."
         raise invalid(path, message, f"{what}_above_max_value")
+
+
+def shown(value: float) -> str:
+    """A number as a message tells it; JSON has some with thousands of digits."""
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} digits)"
 
 
 def one_of(*allowed: str) -> Check:
@@ -189,6 +195,8 @@ def response_format(value: Any, path: str) -> None:
 
 
 LONGEST_NAME = 256
+MOST_TOKENS = 2**31 - 1
+"""No model has as many of anything: what is larger could not be added up, and vendors could not read it."""
 
 
 def model_name(value: Any, path: str) -> None:
@@ -207,15 +215,15 @@ CHAT: Mapping[str, Check] = {
     "stream": boolean,
     "stream_options": fields({"include_usage": boolean, "include_obfuscation": boolean}),
     "stop": stop,
-    "max_tokens": integer(1),
-    "max_completion_tokens": integer(1),
+    "max_tokens": integer(1, MOST_TOKENS),
+    "max_completion_tokens": integer(1, MOST_TOKENS),
     "presence_penalty": number(-2, 2),
     "frequency_penalty": number(-2, 2),
     "logit_bias": obj,
     "logprobs": boolean,
     "top_logprobs": integer(0, 20),
     "user": string,
-    "seed": integer(),
+    "seed": integer(-(2**63), 2**63 - 1),
     "tools": array(tool, most=128),
     "tool_choice": tool_choice,
     "parallel_tool_calls": boolean,
@@ -287,7 +295,8 @@ def _message(message: Json, path: str, pending: set[str]) -> set[str]:
         if call_id not in pending:
             text = "Messages with role 'tool' must answer a call in 'tool_calls' of the assistant's message before them."
             raise invalid(f"{path}.role", f"Invalid parameter: {text}", "invalid_value")
-        return pending - {call_id}
+        pending.discard(call_id)
+        return pending
     if pending:
         raise _unanswered(path, pending)
     if called := message.get("function_call"):
@@ -309,7 +318,7 @@ def _part(part: Any, path: str) -> None:
 
 
 def _unanswered(path: str, pending: set[str]) -> Refusal:
-    calls = ", ".join(sorted(pending))
+    calls = ", ".join(sorted(pending))[:500]
     text = f"An assistant message with 'tool_calls' must be followed by a tool message for each of them; unanswered: {calls}."
     return invalid(path, text, "invalid_value")
 
@@ -319,7 +328,7 @@ def _unanswered(path: str, pending: set[str]) -> Refusal:
 EMBEDDINGS: Mapping[str, Check] = {
     "model": model_name,
     "encoding_format": one_of("float", "base64"),
-    "dimensions": integer(1),
+    "dimensions": integer(1, MOST_TOKENS),
     "user": string,
 }
 MOST_INPUTS = 2048

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from msgspec import DecodeError, Struct, ValidationError
 
 from gateway.api.booking import Booking
+from gateway.api.weight import MOST_ITEMS, MOST_NODES, SMALL, too_heavy
 from gateway.deadline import Ticker
 from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
@@ -26,6 +27,8 @@ Headers = list[tuple[bytes, bytes]]
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 WATCH_AFTER = 0.25
 """Seconds before somebody looks whether the client has left: most plain calls are over by then, and a watcher is a task of its own."""
+LONGEST_PATH = 400
+"""Characters of an address that are written down: strangers may send 64 KB of it."""
 DEEPEST = 200
 """Levels of lists and objects in each other: what goes through a request by recursion never comes near Python's own limit."""
 JSON_TYPE = (b"content-type", b"application/json")
@@ -126,7 +129,7 @@ class Exchange:
     async def read(self, most: int) -> bytes:
         """The body. Raises Refusal: 413 for one larger than `most` bytes, before it is read where it says so itself; 415 for a compressed
         one, whose size nothing tells; 408 for one that makes no progress."""
-        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+        if b"content-encoding" in self.headers and encoded(self.scope["headers"]):
             raise compressed()
         length = self.headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > most:
@@ -168,10 +171,14 @@ class Exchange:
         what is read here, so that nobody behind can take the other."""
         raw = await self.read(most)
         self.size = len(raw)
+        if self.size > SMALL and await too_heavy(raw):
+            raise too_complex()
         try:
             body = decode(raw)
         except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as exc:
             raise no_json(_where(exc)) from exc
+        if self.size > SMALL:
+            await asyncio.sleep(0)  # that took a while: now it is the others' turn
         if raw.count(b"{") + raw.count(b"[") > DEEPEST and deeper(body, DEEPEST):
             raise no_json(f"it is nested more than {DEEPEST} levels deep")
         return body
@@ -272,7 +279,7 @@ class Exchange:
             time(),
             self.request_id,
             self.method,
-            self.path,
+            self.path[:LONGEST_PATH],
             self.status,
             round(seconds, 6),
             round((seconds - trail.waited) * 1000, 3) if not self.stream else 0.0,
@@ -307,8 +314,18 @@ def too_large(most: int) -> Refusal:
     return Refusal(413, f"The request is too large: at most {most} bytes are taken.", code="request_too_large")
 
 
+def encoded(headers: Headers) -> bool:
+    """Whether one of the headers says that the body is compressed."""
+    return any(name == b"content-encoding" and value.lower() not in (b"", b"identity") for name, value in headers)
+
+
 def compressed() -> Refusal:
     return Refusal(415, "A compressed body is not taken: send it as it is.", code="unsupported_content_encoding")
+
+
+def too_complex() -> Refusal:
+    message = f"The body has too many parts: at most {MOST_NODES} objects, lists and fields are taken, with {MOST_ITEMS} values in them."
+    return Refusal(400, message, code="request_too_complex")
 
 
 def stalled(seconds: float) -> Refusal:

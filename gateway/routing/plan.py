@@ -93,8 +93,9 @@ def _hops(options: Iterable[Option]) -> tuple[Hop, ...]:
 
 
 def resolve(model: str, endpoint: str, key: Key, snapshot: Snapshot) -> Resolved | None:
-    """What a name stands for, for those who come with this key. Remembered as long as the snapshot lives."""
-    seen = (key.team, key.name, endpoint, model)
+    """What a name stands for, for those who come with this key. Remembered as long as the snapshot lives, by all of a key that it depends
+    on; a key's name would not do: keys that are made later may have one that another had, and callers in another place."""
+    seen = (key.team, key.jurisdiction, key.levels, endpoint, model)
     if seen in snapshot.routes_seen:
         found: Resolved | None = snapshot.routes_seen[seen]
         return found

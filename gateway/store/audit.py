@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.store.connect import AUDIT_LOCK
+from gateway.store.connect import AUDIT_LOCK, alone
+from gateway.store.errors import StoreError
 from gateway.store.tables import audit
 from providers.base import Json, encode
 
@@ -55,14 +57,20 @@ class Verified(Struct, frozen=True):
 
 async def append(store: "Store", actor: str, action: str, target: str, detail: Json | None = None) -> Entry:
     """Writes an entry after the last one, whichever replica wrote that. Raises StoreError."""
-    async with store.writing(AUDIT_LOCK) as connection:
-        last = (await connection.execute(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))).first()
-        number, before = (last.number, last.hash) if last else (0, FIRST)
-        said = [part.encode(errors="replace").decode().replace("\0", "\ufffd") for part in (actor, action, target)]
-        entry = Entry(number + 1, store.now(), said[0], said[1], said[2], encode(detail or {}).decode())
-        values = {name: getattr(entry, name) for name in Entry.__struct_fields__} | {"hash": entry.sealed(before)}
-        await connection.execute(insert(audit).values(values))
-        return _entry(values)
+    async with store.writing() as connection:
+        return await note(connection, store.now(), actor, action, target, detail)
+
+
+async def note(connection: AsyncConnection, now: float, actor: str, action: str, target: str, detail: Json | None = None) -> Entry:
+    """The same within the transaction of the change itself: there is neither without the other."""
+    await alone(connection, AUDIT_LOCK)
+    last = (await connection.execute(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))).first()
+    number, before = (last.number, last.hash) if last else (0, FIRST)
+    said = [part.encode(errors="replace").decode().replace("\0", "\ufffd") for part in (actor, action, target)]
+    entry = Entry(number + 1, now, said[0], said[1], said[2], encode(detail or {}).decode())
+    values = {name: getattr(entry, name) for name in Entry.__struct_fields__} | {"hash": entry.sealed(before)}
+    await connection.execute(insert(audit).values(values))
+    return _entry(values)
 
 
 async def entries(store: "Store", after: int = 0, limit: int = PAGE) -> list[Entry]:
@@ -76,7 +84,18 @@ async def verify(store: "Store", head: str = "") -> Verified:
     """Reads the log and computes every hash again. `head`: of an earlier run, to see that what was there then still is. Raises
     StoreError."""
     count, before, met = 0, FIRST, head in ("", FIRST)
-    while page := await entries(store, after=count):
+    at_once = PAGE
+    while True:
+        try:
+            page = await entries(store, after=count, limit=at_once)
+        except StoreError:
+            await store.ping()  # or the store is lost, and its entries may be as they were
+            if at_once == 1:
+                return Verified(count, before, count + 1, "it cannot be read")
+            at_once = 1
+            continue
+        if not page:
+            break
         for entry in page:
             if entry.number != count + 1:
                 return Verified(count, before, count + 1, "it is missing")

@@ -15,8 +15,6 @@ from gateway.store.errors import StoreError, translated
 
 POOL_WITHIN = 5.0
 """Seconds for which a caller waits for a free connection."""
-BUSY_MS = 800
-"""How long SQLite waits for another process that writes. Less than the writer's patience."""
 KEYS_LOCK, AUDIT_LOCK, ROLLUP_LOCK, MIGRATION_LOCK = (0x62616E6A << 8 | number for number in range(1, 5))
 """What only one replica does at a time. Advisory locks of PostgreSQL have a number for a name, which others in the database should not
 use."""
@@ -68,9 +66,8 @@ def make_engine(location: Location) -> AsyncEngine:
     return engine
 
 
-PRAGMAS = ("PRAGMA busy_timeout = 800", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
-"""FULL: a commit is on the disk, not only handed to the system."""
-assert str(BUSY_MS) in PRAGMAS[0]
+PRAGMAS = ("PRAGMA busy_timeout = 10000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
+"""Up to 10 s are waited for another process that writes. FULL: a commit is on the disk, not only handed to the system."""
 
 
 def _prepare(connection: Any, _: Any) -> None:
@@ -105,6 +102,12 @@ async def writing(engine: AsyncEngine, lock: int = 0) -> AsyncIterator[AsyncConn
         async with engine.connect() as connection:
             await connection.execution_options(writes=True)
             async with connection.begin():
-                if lock and engine.dialect.name == "postgresql":
-                    await connection.execute(select(func.pg_advisory_xact_lock(lock)))
+                if lock:
+                    await alone(connection, lock)
                 yield connection
+
+
+async def alone(connection: AsyncConnection, lock: int) -> None:
+    """From here to the end of the transaction. Whoever takes two locks takes them in the order that they stand in above."""
+    if connection.dialect.name == "postgresql":  # in SQLite nobody else writes anyway
+        await connection.execute(select(func.pg_advisory_xact_lock(lock)))

@@ -86,7 +86,6 @@ class Journal:
 
     def open(self) -> None:
         """Makes a file, and takes over what others left. Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         left = sorted(self._folder.glob(NAME))
         self._make()
         for path in left:
@@ -142,6 +141,7 @@ class Journal:
             self._file = None
 
     def _make(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / NAME.replace("*", f"{time_ns():020d}-{os.getpid()}")
         file = FileIO(self._path, "x+")
         if not locked(file.fileno()):

@@ -9,9 +9,11 @@ from msgspec import Struct
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.store.audit import note
 from gateway.store.connect import KEYS_LOCK
 from gateway.store.sums import adding
 from gateway.store.tables import counters, keys
+from providers.base import Json
 
 if TYPE_CHECKING:
     from gateway.store.engine import Store
@@ -51,8 +53,9 @@ def digest_of(secret: str) -> str:
     return sha256(secret.encode(errors="replace")).hexdigest()
 
 
-async def create(store: "Store", team: str, name: str, jurisdiction: str = "") -> tuple[StoredKey, str]:
-    """A key, and its secret, which nobody is told again. Raises NameTaken, StoreError, and ValueError for a name that is none."""
+async def create(store: "Store", team: str, name: str, jurisdiction: str = "", *, by: str = "") -> tuple[StoredKey, str]:
+    """A key, and its secret, which nobody is told again. `by`: who makes it, for the audit log; empty: it is not noted there. Raises
+    NameTaken, StoreError, and ValueError for a name that is none."""
     if not name.isprintable() or not 0 < len(name) <= MOST_NAME:
         raise ValueError(f"the name of a key has 1 to {MOST_NAME} printable characters")
     now = store.now()
@@ -60,23 +63,31 @@ async def create(store: "Store", team: str, name: str, jurisdiction: str = "") -
         alive = keys.c.team == team, keys.c.name == name, or_(keys.c.revoked.is_(None), keys.c.revoked > now)
         if (await connection.execute(select(keys.c.id).where(*alive))).first():
             raise NameTaken(f"team `{team}` has a key `{name}`: revoke it first, or rotate it")
-        return await _insert(connection, team, name, jurisdiction, now)
+        made, secret = await _insert(connection, team, name, jurisdiction, now)
+        if by:
+            await note(connection, now, by, "keys.create", made.id, _told(made))
+        return made, secret
 
 
-async def rotate(store: "Store", key_id: str, grace: float = 0.0, team: str | None = None) -> tuple[StoredKey, str] | None:
-    """Another key in the place of that one, which holds for another `grace` seconds. None if it does not hold, or is not that team's."""
+async def rotate(
+    store: "Store", key_id: str, grace: float = 0.0, team: str | None = None, *, by: str = ""
+) -> tuple[StoredKey, str] | None:
+    """Another key in the place of that one, which holds for another `grace` seconds. None if it does not hold, has been rotated before, or
+    is not that team's."""
     now = store.now()
     async with store.writing(KEYS_LOCK) as connection:
         old = await _find(connection, key_id, team)
-        if old is None or not old.holds(now):
+        if old is None or old.successor or not old.holds(now):
             return None
         made, secret = await _insert(connection, old.team, old.name, old.jurisdiction, now)
         until = now + grace if old.revoked is None else min(old.revoked, now + grace)
         await connection.execute(update(keys).where(keys.c.id == key_id).values(revoked=until, rotated=now, successor=made.id))
+        if by:
+            await note(connection, now, by, "keys.rotate", key_id, {**_told(made), "successor": made.id, "grace": grace})
         return made, secret
 
 
-async def revoke(store: "Store", key_id: str, team: str | None = None) -> StoredKey | None:
+async def revoke(store: "Store", key_id: str, team: str | None = None, *, by: str = "") -> StoredKey | None:
     """The key, which no longer holds. None if there is none, or it is not that team's."""
     now = store.now()
     async with store.writing(KEYS_LOCK) as connection:
@@ -84,8 +95,16 @@ async def revoke(store: "Store", key_id: str, team: str | None = None) -> Stored
         if found is not None and found.holds(now):
             await connection.execute(update(keys).where(keys.c.id == key_id).values(revoked=now))
             await _changed(connection)
+            if by:
+                await note(connection, now, by, "keys.revoke", key_id, _told(found))
             found = await _find(connection, key_id, team)
         return found
+
+
+async def find(store: "Store", key_id: str, team: str | None = None) -> StoredKey | None:
+    """None if there is none, or it is not that team's."""
+    async with store.reading() as connection:
+        return await _find(connection, key_id, team)
 
 
 async def all_of(store: "Store", team: str | None = None) -> list[StoredKey]:
@@ -124,6 +143,11 @@ async def _insert(connection: AsyncConnection, team: str, name: str, jurisdictio
     await connection.execute(insert(keys).values(digest=digest_of(secret), **row))
     await _changed(connection)
     return made, secret
+
+
+def _told(key: StoredKey) -> Json:
+    """For the audit log."""
+    return {"team": key.team, "name": key.name, "jurisdiction": key.jurisdiction}
 
 
 async def _changed(connection: AsyncConnection) -> None:

@@ -7,8 +7,8 @@ from gateway.accounting.budgets import Spent
 from gateway.accounting.limits import TOKENS
 from gateway.accounting.prices import nano
 from gateway.accounting.record import UsageRecord
-from gateway.store.counters import amounts
 from gateway.store.engine import Store
+from gateway.store.rollup import granted
 from gateway.store.sums import END_OF_TIME
 from gateway.store.usage import Asked, report
 
@@ -48,4 +48,4 @@ class Kept:
 
     async def granted(self, grant: str) -> int:
         """Raises StoreError."""
-        return (await amounts(self._store, [(f"grant {grant}", "total")])).get((f"grant {grant}", "total"), 0)
+        return await granted(self._store, grant)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import Text, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Text, bindparam, cast, column, func, select
+from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from gateway.accounting.record import UsageRecord
 from gateway.store.connect import Location
 from gateway.store.errors import Unfit, translated
-from gateway.store.rows import row
 from gateway.store.tables import usage
+from providers.base import encode
 
 CONNECT_WITHIN = 5.0
 """Seconds."""
@@ -43,7 +43,7 @@ class PostgresqlUsage:
             connection = self._connection = await connect(self._location)
         try:
             with translated(asyncpg.PostgresError, asyncpg.InterfaceError):
-                await connection.execute(self._statement, *zip(*map(row, records), strict=True))
+                await connection.execute(self._statement, encode(records).decode())
         except Unfit:
             raise
         except BaseException:
@@ -61,11 +61,10 @@ class PostgresqlUsage:
 
 
 def statement() -> str:
-    """An insert of arrays, one for each column: the text is the same for any number of records, so the server parses it once."""
-    names = [column.name for column in usage.columns]
-    arrays = [bindparam(column.name, type_=ARRAY(column.type if column.name != "tags" else Text)) for column in usage.columns]
-    rows = func.unnest(*arrays).table_valued(*names)
-    made = insert(usage).from_select(names, select(rows)).on_conflict_do_nothing(index_elements=["id"])
-    compiled = made.compile(dialect=dialect())  # type: ignore[no-untyped-call]
-    assert compiled.positiontup == names
-    return str(compiled)
+    """An insert of records as one list of JSON. An array for each column would be less work for PostgreSQL, by a third, and three times the
+    work for the gateway, in the event loop."""
+    records = cast(bindparam("records", type_=Text), JSON)
+    rows = func.json_to_recordset(records).table_valued(*(column(one.name, one.type) for one in usage.columns))
+    names = [one.name for one in usage.columns]
+    made = insert(usage).from_select(names, select(rows.render_derived(with_types=True)))
+    return str(made.on_conflict_do_nothing(index_elements=["id"]).compile(dialect=dialect()))  # type: ignore[no-untyped-call]

@@ -4,18 +4,19 @@ A day is added up when it has been over for an hour. A record of it that comes l
 is inserted. Both run on any replica at any time, and on several at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.accounting.record import UsageRecord
 from gateway.store.connect import ROLLUP_LOCK, writing
 from gateway.store.rows import COLUMNS, row
 from gateway.store.sums import COUNTS, DAY, DIMENSIONS, END_OF_TIME, adding, inserting, raw_sums
-from gateway.store.tables import usage, usage_daily, usage_rolled
+from gateway.store.tables import counters, usage, usage_daily, usage_rolled
+from providers.base import decode
 
 if TYPE_CHECKING:
     from gateway.store.engine import Store
@@ -99,6 +100,36 @@ async def insert_late(engine: AsyncEngine, records: Sequence[UsageRecord]) -> No
             await connection.execute(adding(dialect, usage_daily, ("requests", *COUNTS)), [*sums.values()])
 
 
+async def keep_granted(connection: AsyncConnection, rows: Iterable[str]) -> None:
+    """What grants have paid for outlives the requests: a grant may last longer than they are kept."""
+    told = [{"name": granted_by(grant), "window": "total", "amount": tokens} for grant, tokens in sorted(added(rows).items())]
+    if told:
+        await connection.execute(adding(connection.dialect.name, counters, ("amount",)), told)
+
+
+def granted_by(grant: str) -> str:
+    """The counter of a grant."""
+    return f"grant {grant}"
+
+
+def added(rows: Iterable[str]) -> dict[str, int]:
+    """Tokens by grant, of the column `granted` of several requests."""
+    total: dict[str, int] = {}
+    for one in rows:
+        if one:
+            for grant, tokens in decode(one.encode()).items():
+                total[grant] = total.get(grant, 0) + tokens
+    return total
+
+
+async def granted(store: "Store", grant: str) -> int:
+    """Tokens that a grant has paid for. Raises StoreError."""
+    async with store.reading() as connection:
+        rows = (await connection.execute(select(usage.c.granted).where(usage.c.granted.not_in(["", "{}"])))).scalars()
+        kept = select(counters.c.amount).where(counters.c.name == granted_by(grant), counters.c.window == "total")
+        return added(rows).get(grant, 0) + ((await connection.execute(kept)).scalar() or 0)
+
+
 async def forget(store: "Store", kept: Kept) -> int:
     """Deletes requests that are old enough and in the sums of their day, and sums that are old enough; how many requests. Raises
     StoreError."""
@@ -116,8 +147,9 @@ async def forget(store: "Store", kept: Kept) -> int:
         some = select(usage.c.id).where(usage.c.time >= day * DAY, usage.c.time < (day + 1) * DAY).limit(AT_ONCE)
         while True:
             async with store.writing() as connection:
-                gone = (await connection.execute(delete(usage).where(usage.c.id.in_(some)))).rowcount
-            deleted += gone
-            if gone < AT_ONCE:
+                gone = (await connection.execute(delete(usage).where(usage.c.id.in_(some)).returning(usage.c.granted))).scalars().all()
+                await keep_granted(connection, gone)
+            deleted += len(gone)
+            if len(gone) < AT_ONCE:
                 break
     return deleted

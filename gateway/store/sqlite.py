@@ -16,6 +16,8 @@ from gateway.store.errors import StoreLost, translated
 from gateway.store.rows import row
 from gateway.store.tables import usage
 
+IMPATIENT = "PRAGMA busy_timeout = 800"
+"""Milliseconds: less than the writer's patience."""
 MOST_ROWS = 128
 """In one statement: well below the number of values that SQLite takes."""
 
@@ -71,7 +73,7 @@ class SqliteUsage:
             return self._connection
         self._file = os.stat(self._path).st_ino  # a file that is missing is made by the migration, not here
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, IMPATIENT):
             connection.execute(pragma)
         self._connection = connection
         return connection

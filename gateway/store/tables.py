@@ -1,6 +1,6 @@
 """The tables, as they are after the last migration. A change here needs a migration: a test compares the two."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -37,7 +37,9 @@ usage = Table(
     Column("request_id", Text, nullable=False),
     Column("changes", Text, nullable=False),
     Column("decision", Text, nullable=False),
+    Column("granted", Text, nullable=False),
     Column("tags", Text, nullable=False),
+    Index("usage_granted", "time", sqlite_where=text("granted NOT IN ('', '{}')"), postgresql_where=text("granted NOT IN ('', '{}')")),
     Index("usage_id", "id", unique=True),
     Index("usage_time", "time"),
 )

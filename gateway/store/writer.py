@@ -11,7 +11,7 @@ new one was not yet.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Literal, Protocol
@@ -71,6 +71,8 @@ class Writer:
         self._come = asyncio.Event()
         self._held: list[UsageRecord] = []
         """What waits in memory because the journal does not take it; newer than all that is in the journal."""
+        self._disk_at = 0.0
+        """When the journal is tried again."""
         self._turn = asyncio.Lock()
         """Held by whoever decides where records go."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -176,15 +178,24 @@ class Writer:
             del records[room:]
         if not records:
             return "lost"
+        return await self._keep(records)
+
+    async def _keep(self, records: list[UsageRecord]) -> Kept:
+        """In the journal, after what is held in memory because that could not be."""
+        if self._held and self._loop.time() < self._disk_at:
+            self._held += records
+            return "memory"
+        waiting = [*self._held, *records]
         try:
-            await self._on_disk(self._journal.append, [*self._held, *records])
+            await self._on_disk(self._journal.append, waiting[:MOST_TOGETHER])
         except (OSError, TimeoutError) as error:
             if not self._held:
                 log.error("usage cannot be kept on disk (%s): it is held in memory", error)
-            self._held += records
+            self._disk_at = self._loop.time() + RETRY_MOST
+            self._held = waiting
             return "memory"
-        self._held.clear()
-        return "journal"
+        self._held = waiting[MOST_TOGETHER:]
+        return "memory" if self._held else "journal"
 
     async def _insert(self, records: Sequence[UsageRecord]) -> None:
         """Raises StoreLost."""
@@ -247,7 +258,7 @@ class Writer:
                 records = self._held[:RECOVERY]
                 took = await self._timed(self._insert(records))
                 if self._held and self._held[0] is records[0]:  # or they have gone to the journal meanwhile, and are written once more
-                    del self._held[: len(records)]
+                    self._held = self._held[len(records) :]
 
     async def _timed(self, work: Coroutine[Any, Any, None]) -> float:
         """Seconds."""

@@ -294,3 +294,59 @@ def test_a_key_that_is_made_holds_until_it_is_revoked(stored: Stored, provider: 
 
     assert (before.status_code, after.status_code) == (200, 401)
     assert stored.row()["key"] == "new"
+
+
+# ---- grants ----
+
+
+def gifted(of: Any, **more: Any) -> Json:
+    grants = [{"name": "gift", "account": "z", "tokens": 12, "expires": "2199-01-01T00:00:00+08:00", **more}]
+    return {**glm(of), "grants": grants}
+
+
+def test_what_a_grant_pays_for_costs_nothing_and_not_one_token_more(stored: Stored, provider: Make, background: Background) -> None:
+    one = provider(said())  # 3 and 2 tokens
+    served = stored.serve(gifted(one))
+
+    for _ in range(4):
+        assert served.chat(max_tokens=5).status_code == 200
+    (standing,) = background.run(served.app.serving.books.grants.standings())
+
+    rows = stored.rows()
+    assert (standing.used, standing.held, standing.left) == (12, 0, 0)
+    assert [row["granted"] for row in rows] == ['{"gift":5}', '{"gift":5}', '{"gift":2}', ""]
+    assert [row["cost"] for row in rows] == [0, 0, 1 * 8000 + 2 * 28000, 3 * 8000 + 2 * 28000]
+
+
+def test_what_a_grant_has_paid_is_known_after_a_restart(stored: Stored, provider: Make, background: Background) -> None:
+    first = stored.serve(gifted(provider(said())))
+    assert first.chat(max_tokens=5).status_code == 200
+    background.run(first.app.close())
+
+    again = stored.serve(gifted(provider(said())))
+    again.chat(max_tokens=5)
+
+    (standing,) = background.run(again.app.serving.books.grants.standings())
+    assert standing.used == 10
+
+
+def test_grants_first_spends_the_soonest_to_expire_and_then_pays(stored: Stored, provider: Make) -> None:
+    accounts = {name: provider(said()).account(**ZHIPU) for name in "abc"}
+    route = {"serve": [f"{name}/glm-5.2" for name in accounts], "pick": "grants_first"}
+    grants = [
+        {"name": f"of-{name}", "account": name, "tokens": 5, "expires": f"{year}-01-01T00:00:00Z"}
+        for name, year in (("b", 2199), ("c", 2198))
+    ]
+    served = stored.serve({"providers": accounts, "models": {"m": route}, "grants": grants})
+
+    who = [served.chat(max_tokens=2).headers["x-banjia-provider"] for _ in range(4)]
+
+    assert who == ["c", "b", "a", "a"]
+
+
+def test_an_attempt_that_fails_spends_no_grant(stored: Stored, provider: Make, background: Background) -> None:
+    served = stored.serve(gifted(provider(failed(500))))
+    served.chat(max_tokens=5)
+
+    (standing,) = background.run(served.app.serving.books.grants.standings())
+    assert (standing.used, standing.held, standing.left) == (0, 0, 12)

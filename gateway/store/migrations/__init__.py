@@ -1,1 +1,1 @@
-"""The revisions of the schema: Alembic's, run by gateway/store/migrate.py inside the program. There is no alembic.ini."""
+"""The revisions of the schema, run inside the program by Alembic. There is no alembic.ini."""

@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection, and in the transaction, that gateway/store/migrate.py hands over."""
+"""What Alembic runs: on the connection, and in the transaction, that run.py hands over."""
 
 from alembic import context
 

@@ -180,3 +180,27 @@ def test_models_that_answer_too_briefly_come_last() -> None:
 
     assert hops(plan(snapshot, Facts("chat", "m", output=4_000))) == ["zhipu/glm-4.6v", "llama/x", "zhipu/glm-5.2"]
     assert hops(plan(snapshot, Facts("chat", "m", output=40_000))) == ["llama/x", "zhipu/glm-5.2", "zhipu/glm-4.6v"]
+
+
+# ---- keys ----
+
+
+def test_a_key_made_later_is_not_served_as_its_namesake() -> None:
+    keys = [{"name": "main", "key": KEY}, {"name": "hk", "key": "sk-hk-key", "jurisdiction": "hk"}]
+    team_file = {**TEAM, "policy": {"allow": {"cn-mainland": ["cn-mainland"], "hk": ["hk"]}}, "keys": keys}
+    snapshot = snapshot_of({"providers": ACCOUNTS, "models": {"m": ["zhipu/glm-5.2", "azure/gpt-4o"]}}, team_file)
+    team = snapshot.teams["red"]
+
+    plans = [make_plan(Facts("chat", "m"), team.key("main", place), snapshot, Moment()) for place in ("hk", "cn-mainland", "hk")]
+
+    assert [hops(found) for found in plans if found] == [["azure/gpt-4o"], ["zhipu/glm-5.2"], ["azure/gpt-4o"]]
+
+
+def test_a_key_made_later_does_not_have_the_routes_of_its_namesake() -> None:
+    keys = [{"name": "main", "key": KEY, "models": {"m": "zhipu/glm-4.7"}}]
+    snapshot = snapshot_of({"providers": ACCOUNTS, "models": {"m": "zhipu/glm-5.2"}}, {**TEAM, "keys": keys})
+    made = make_plan(Facts("chat", "m"), snapshot.teams["red"].key("main"), snapshot, Moment())
+
+    assert hops(plan(snapshot)) == ["zhipu/glm-4.7"]
+    assert made is not None
+    assert hops(made) == ["zhipu/glm-5.2"]

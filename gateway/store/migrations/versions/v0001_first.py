@@ -39,8 +39,11 @@ def upgrade() -> None:
         sa.Column("request_id", sa.Text, nullable=False),
         sa.Column("changes", sa.Text, nullable=False),
         sa.Column("decision", sa.Text, nullable=False),
+        sa.Column("granted", sa.Text, nullable=False),
         sa.Column("tags", sa.Text, nullable=False),
     )
+    some = sa.text("granted NOT IN ('', '{}')")
+    op.create_index("usage_granted", "usage", ["time"], sqlite_where=some, postgresql_where=some)
     op.create_index("usage_id", "usage", ["id"], unique=True)
     op.create_index("usage_time", "usage", ["time"])
     op.create_table(
