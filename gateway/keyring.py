@@ -29,6 +29,7 @@ class Ring:
         """Keys with what their teams are at present."""
         self._of: Snapshot | None = None
         self._task: asyncio.Task[None] | None = None
+        self._reading = asyncio.Lock()
 
     async def open(self) -> None:
         try:
@@ -58,10 +59,11 @@ class Ring:
 
     async def refresh(self) -> None:
         """Raises StoreError."""
-        if await keys.revision(self._store) != self._revision:
-            self._revision, found = await keys.by_digest(self._store)
-            self._stored = {bytes.fromhex(digest): key for digest, key in found.items()}
-            self._made = {}
+        async with self._reading:  # or what was read first might be kept last
+            if await keys.revision(self._store) != self._revision:
+                self._revision, found = await keys.by_digest(self._store)
+                self._stored = {bytes.fromhex(digest): key for digest, key in found.items()}
+                self._made = {}
 
     async def _watch(self) -> None:
         while True:

@@ -83,6 +83,19 @@ keys = Table(
 )
 """Teams' keys made by the API. `digest`: SHA-256 in hex; the key itself is nowhere. `revoked`: from when it no longer holds."""
 
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("team", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("revoked", Double),
+)
+"""For the admin API. `digest`: as of keys. `role`: `team`, which is good for that team."""
+
 audit = Table(
     "audit",
     metadata,
