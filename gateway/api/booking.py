@@ -38,8 +38,8 @@ class Booking:
     """Made when the key is known; `settle` is called by whatever sends the end of the answer, and once more when all is over."""
 
     __slots__ = (
-        "_books", "_currency", "_done", "_drawn", "_endpoint", "_exchange", "_facts", "_granted", "_held", "_key", "_nano", "_paid",
-        "_parts", "_snapshot", "_tags", "_user", "_written",
+        "_books", "_currency", "_done", "_drawn", "_endpoint", "_exchange", "_facts", "_given_up", "_granted", "_held", "_key", "_nano",
+        "_paid", "_parts", "_snapshot", "_tags", "_user", "_written",
     )  # fmt: skip
 
     def __init__(self, books: Books, exchange: "Exchange", key: Key, snapshot: Snapshot, endpoint: str) -> None:
@@ -54,6 +54,7 @@ class Booking:
         self._held: Held | None = None
         self._drawn: Drawn | None = None
         self._parts: list[Part] = []
+        self._given_up: list[Hop] = []
         self._granted: dict[str, int] = {}
         """Tokens that grants pay for."""
         self._paid: list[tuple[Drawn, Paid]] = []
@@ -117,6 +118,10 @@ class Booking:
         """The attempt has come to nothing."""
         self._books.grants.release(drawn)
 
+    def given_up(self, hop: Hop) -> None:
+        """An attempt beside the one that answers was cut off. Its provider has read the prompt, and tells nobody what that costs."""
+        self._given_up.append(hop)
+
     def broke_off(self, hop: Hop, usage: Json) -> None:
         """An answer has broken off, and another hop goes on with it."""
         self._parts.append(Part(hop, self._drawn, usage))
@@ -146,6 +151,9 @@ class Booking:
             self._drawn = None
         record = self._record(usage)
         ledger = self._books.ledger
+        if ledger is not None:
+            for hop in self._given_up:
+                ledger.write(self._attempt(record, hop))
         self._written = True
         self._done = None if ledger is None else ledger.write(record)
 
@@ -188,6 +196,32 @@ class Booking:
             decision=encode(exchange.decision).decode() if exchange.decision is not None else "",
             granted=self._granted,
             tags=self._tags,
+        )
+
+    def _attempt(self, of: UsageRecord, hop: Hop) -> UsageRecord:
+        """What an attempt that was given up is likely to cost: its prompt."""
+        prompt = self._facts.size // BYTES_OF_A_TOKEN if self._facts is not None else 0
+        rates = self._snapshot.catalog.prices.get(hop.account.vendor, {}).get(hop.target.model.id)
+        return UsageRecord(
+            id=new_id(of.time),
+            time=of.time,
+            team=of.team,
+            key=of.key,
+            user=of.user,
+            account=hop.account.name,
+            model=of.model,
+            served_model=hop.target.model.id,
+            kind="attempt",
+            currency=rates.currency if rates else "",
+            prompt_tokens=prompt,
+            cost=expected(rates, prompt, 0) if rates else 0,
+            estimated=True,
+            started=of.started,
+            endpoint=of.endpoint,
+            jurisdiction=hop.account.jurisdiction,
+            attempts=1,
+            price_as_of=rates.as_of if rates else "",
+            request_id=of.request_id,
         )
 
     def _kind(self) -> Kind:

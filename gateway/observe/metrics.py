@@ -33,7 +33,7 @@ class Metrics:
     """A sink for records, and the page that Prometheus reads."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a line more for each combination of labels, for nobody
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a line more for each combination of labels, for nobody
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(

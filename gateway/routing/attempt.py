@@ -44,6 +44,9 @@ class Payer(Protocol):
     def give_back(self, drawn: Drawn) -> None:
         """It has come to nothing."""
 
+    def given_up(self, hop: Hop) -> None:
+        """An attempt beside the one that answers was cut off: its provider has read the prompt, and will want to be paid for it."""
+
 
 Once = Callable[[Asking, Hop], Awaitable[T]]
 """One attempt at a hop."""
@@ -230,6 +233,8 @@ class Attempts:
         for task in late:
             if task.cancel() and (hop := racers[task]._trail.hop):
                 self._trail.faults.append(f"{hop.name}: given up")
+                if self._payer is not None:
+                    self._payer.given_up(hop)
         for answer in await asyncio.gather(*late, return_exceptions=True):
             if close := getattr(answer, "close", None):
                 close()

@@ -24,7 +24,6 @@ from tests.conftest import KEY, NO_TLS, Background, Listening, Served, snapshot_
 from tests.contract.envelopes import SURFACES, Spoken, filled, zhipu_flat
 from tests.gateway.provider import Make, failed, route
 
-
 KEPT = {code: code for code in ("invalid_value", "invalid_image_url")}
 """Codes in the tables of a caller's mistake that are OpenAI's own: the client gets them as they are."""
 

@@ -184,6 +184,20 @@ def test_embeddings_are_booked(stored: Stored, provider: Make) -> None:
     assert (row["endpoint"], row["prompt_tokens"], row["completion_tokens"]) == ("embeddings", 4, 0)
 
 
+def test_the_loser_of_a_race_is_booked_too(stored: Stored, provider: Make) -> None:
+    slow, fast = provider((HOLD,)), provider(said())
+    accounts = {"p": slow.account(**ZHIPU), "q": fast.account(**ZHIPU)}
+    route = {"serve": "p/glm-5.2", "fallback": "q/glm-5.2", "retry": {"max": 0}, "hedge": "20ms"}
+    served = stored.serve({"providers": accounts, "models": {"m": route}})
+
+    assert served.chat(text="word " * 100).status_code == 200
+    rows = sorted(wait_for(lambda: found if len(found := stored.rows()) == 2 else []), key=lambda row: str(row["kind"]))
+
+    assert [(row["kind"], row["account"], row["estimated"]) for row in rows] == [("attempt", "p", 1), ("failed_over", "q", 0)]
+    assert rows[0]["request_id"] == rows[1]["request_id"]
+    assert rows[0]["cost"] == rows[0]["prompt_tokens"] * 8000 > 0
+
+
 # ---- bounds ----
 
 
