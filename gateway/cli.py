@@ -2,12 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-PORT = 8080
-EXAMPLES = "\n\n\b\nExample:\n  "
+from gateway import admin_commands
+from gateway.terminal import EXAMPLES, PORT, fail
+
 config_option = click.option(
     "--config", "directory", default="config", show_default=True, metavar="DIR", help="Folder with gateway.yaml and teams/.",
     type=click.Path(path_type=Path),
@@ -18,12 +19,6 @@ config_option = click.option(
 @click.version_option(package_name="banjia")
 def main() -> None:
     """Banjia (搬家): programs written for OpenAI, answered by the providers that may serve them."""
-
-
-def fail(message: str) -> NoReturn:
-    """Ends the command with exit code 2: what was asked for cannot be done as it was asked."""
-    click.echo(message, err=True)
-    sys.exit(2)
 
 
 def settings_of(directory: Path) -> Any:
@@ -184,6 +179,9 @@ def test(accounts: tuple[str, ...], url: str, admin_key: str, as_json: bool) -> 
     except admin_client.AdminError as exc:
         fail(str(exc))
 
+
+for command in admin_commands.COMMANDS:
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -231,7 +231,8 @@ class _Check:
             self.say(self.document, (*place, "deployments"), f"{account.vendor} has none: a model goes by its own name there")
         if account.auth is not None and account.auth not in adapter.auth:
             return self.say(self.document, (*place, "auth"), f"there is no way {account.auth!r}; there are: {_list(adapter.auth)}")
-        if not has_host(adapter) and account.base_url is None:
+        given = self.document.data["providers"][name].get("base_url")  # a wrong one has been told already
+        if not has_host(adapter) and given is None:
             self.say(self.document, (*place, "base_url"), f"is missing: an account of {account.vendor} has an address of its own")
         if way_of(adapter, account) is None:
             ways = " or ".join(" and ".join(way.secrets) for way in adapter.auth.values())
@@ -254,7 +255,8 @@ class _Check:
             names.add(name)
 
     def keys(self) -> None:
-        seen: dict[str, str] = {}
+        admin = self.gateway.admin
+        seen: dict[str, str] = {key: whose for key, whose in ((admin.metrics_key, "/metrics"), (admin.key, "the admin")) if key}
         names: dict[str, str] = {}
         for team, document in self.teams:
             if team.team in names:

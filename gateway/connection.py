@@ -23,6 +23,8 @@ from providers.base import encode
 LARGEST_HEAD = 64 << 10
 """Bytes. Also of chunk sizes, extensions and trailers with no byte of a body between them."""
 MOST_HEADERS = 100
+MOST_HEADS = 4096
+"""Heads that may be on their way at once. They cost 9 KB each, and nobody knows yet whose they are; an honest one takes milliseconds."""
 MOST_AHEAD = 16
 """Requests that wait for the answer to an earlier one of their connection. SDKs send none ahead."""
 LINGER = 2.0
@@ -52,6 +54,8 @@ class Config(uvicorn.Config):
         """Of the loop that serves; there from then on."""
         self.closing = False
         """Answers from now on are the last of their connections."""
+        self.heads: dict[Connection, None] = {}
+        """Connections whose next head has not come to its end, the oldest first."""
 
 
 class Connection(HttpToolsProtocol):
@@ -79,10 +83,11 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP's are
         super().connection_made(Joined(transport, self._hang_up))  # type: ignore[arg-type]  # it has all that is used of one
-        self._wait(self.config.patience.head_timeout)
+        self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deaf = True
+        self.config.heads.pop(self, None)
         super().connection_lost(exc)
         self.transport.let_go()  # type: ignore[attr-defined]  # ours
         self.config.ticker.remove(self)
@@ -102,7 +107,7 @@ class Connection(HttpToolsProtocol):
             if self._idle >= LARGEST_HEAD:
                 return self._refuse(head_too_large() if self._in_head else no_http())
         if self._in_head and self._due == NEVER:
-            self._wait(self.config.patience.head_timeout)
+            self._await_head()
         return None
 
     def on_message_begin(self) -> None:
@@ -136,6 +141,7 @@ class Connection(HttpToolsProtocol):
         self._trailers = 0
         if self._due != NEVER:
             self._wait(NEVER)
+            self.config.heads.pop(self, None)
         if self.config.closing:
             self.cycle.keep_alive = False
         if self.scope["http_version"] != "1.1":
@@ -192,6 +198,16 @@ class Connection(HttpToolsProtocol):
             elif now >= self._unread_due:
                 self.transport.abort()
             self._unread = unread
+
+    def _await_head(self) -> None:
+        """Where very many do not finish theirs, whoever has had most time for it has to go."""
+        heads = self.config.heads
+        if len(heads) >= MOST_HEADS:
+            oldest = next(iter(heads))
+            del heads[oldest]
+            oldest.transport.abort()
+        heads[self] = None
+        self._wait(self.config.patience.head_timeout)
 
     def _wait(self, seconds: float) -> None:
         self._due = self.loop.time() + seconds

@@ -4,16 +4,20 @@ import asyncio
 import atexit
 import logging
 import os
+import re
 import sys
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
+from typing import Any
 
 from gateway.api.wire import Record
 from providers.base import encode
 
 FLUSH_AFTER = 0.2
 """Seconds that a line may wait for company: a write for each request would cost as much as the request."""
+UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""What some readers take for the end of a line, and terminals for an order or another direction. JSON lets it stand as it is."""
 MOST_WAITING = 64
 """Batches that wait for a slow reader of the log; more are dropped, and how many is said."""
 
@@ -36,7 +40,7 @@ class Lines:
             return
         if not self._held:
             asyncio.get_running_loop().call_later(FLUSH_AFTER, self.flush)
-        self._held.append(encode(record))
+        self._held.append(line_of(record))
 
     def flush(self) -> None:
         if self._batches.qsize() >= MOST_WAITING:
@@ -61,12 +65,20 @@ class Lines:
                     data = data[os.write(self._descriptor, data) :]
 
 
+def line_of(value: Any) -> bytes:
+    """JSON in one line, whoever counts them."""
+    line = encode(value)
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
+
+
 class _AsJson(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": record.created, "level": record.levelname.lower(), "from": record.name, "message": record.getMessage()}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return encode(line).decode()
+        return line_of(line).decode()
 
 
 def set_up(level: int = logging.WARNING) -> None:

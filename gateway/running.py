@@ -19,6 +19,8 @@ from gateway.brain.scripted import Scripted
 from gateway.catalog import shipped
 from gateway.config import Settings, build, load_catalog
 from gateway.demo import KEY, demo_settings
+from gateway.jobs.engine import Jobs
+from gateway.jobs.upkeep import upkeep
 from gateway.keyring import Ring
 from gateway.logs import Lines, set_up
 from gateway.observe.metrics import Metrics
@@ -54,17 +56,19 @@ def make_app(settings: Settings, directory: Path | None) -> App:
     store = Store(told.storage.url, Path(told.storage.journal) if told.storage.journal else None)
     ring = Ring(store)
     metrics = Metrics()
+    books = Books(state_of(told.state.url), Kept(store))
+    jobs = Jobs(store, upkeep(store, books, keep=told.storage.keep))
     app = App(
         build(settings),
         sinks=(Lines(sys.stdout.fileno(), failures_only=told.server.log == "errors"), metrics),
-        books=Books(state_of(told.state.url), Kept(store)),
-        beside=(store, ring),
+        books=books,
+        beside=(store, ring, jobs),
         ring=ring,
         metrics=Scraped(metrics, told.admin),
     )
     metrics.watch(app)
     if settings.gateway.admin.key:
-        app.admin = LazyAdmin(app, settings.gateway.admin.key, directory)
+        app.admin = LazyAdmin(app, settings.gateway.admin.key, directory, store, ring)
     gc.collect()
     gc.freeze()  # what is loaded by now stays: the collector need not look at it again
     gc.set_threshold(20_000, 50, 50)  # a request leaves next to no cycles behind

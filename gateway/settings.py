@@ -3,6 +3,7 @@
 Every model here is one block of a file; its fields are the block's keys.
 """
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -73,8 +74,15 @@ def _zone(value: str) -> str:
     return value
 
 
+def _store(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("sqlite", "postgresql", "postgres") or not rest or (scheme == "sqlite" and not re.fullmatch(r"/(?!:)[^?]+", rest)):
+        raise ValueError("expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+    return value
+
+
 class Storage(Block):
-    url: str = "sqlite:///var/banjia.db"
+    url: Annotated[str, AfterValidator(_store)] = "sqlite:///var/banjia.db"
     """A file, `sqlite:///…` from the working directory or `sqlite:////…` from the root; or `postgresql://…`."""
     journal: str | None = None
     """The folder where usage waits while the database is lost: beside the file, or `var/usage.pending`, unless it says otherwise."""
@@ -87,10 +95,26 @@ class State(Block):
     """What limits, budgets and grants are counted in: `memory://` for one process, `valkey://HOST:PORT/0` for any number of them."""
 
 
+WELL_KNOWN = ("changeme", "password", "letmein", "123456", "sk1234", "qwerty", "admin", "secret", "default", "master", "banjia", "test")
+"""What people who guess keys begin with."""
+
+
+def _guarded(value: str) -> str:
+    rest = re.sub(r"[-_.\s]", "", value.lower())
+    for word in WELL_KNOWN:
+        rest = rest.replace(word, "")
+    if len(set(rest)) < 6:
+        raise ValueError("is too easy to guess: take 16 random characters or more, as `openssl rand -hex 24` prints")
+    return value
+
+
+OwnKey = Annotated[Annotated[str, Field(min_length=16), AfterValidator(_guarded)] | None, BeforeValidator(lambda value: value or None)]
+
+
 class Admin(Block):
-    key: Annotated[Annotated[str, Field(min_length=16)] | None, BeforeValidator(lambda value: value or None)] = None
+    key: OwnKey = None
     """What `/admin/v1` asks for, in `Authorization: Bearer`. Without one there is no admin API."""
-    metrics_key: Annotated[Annotated[str, Field(min_length=16)] | None, BeforeValidator(lambda value: value or None)] = None
+    metrics_key: OwnKey = None
     """What `/metrics` asks for, beside the admin key."""
 
 

@@ -118,6 +118,11 @@ class Http:
         self._cooling[account.name, reply.number] = self._now() + wait
         return any(not self._cools(account, number) for number in range(1 + len(account.spare)))
 
+    def cooling(self, account: Account) -> dict[int, float]:
+        """Credentials of the account that are left alone, by number from 0, and until when in unix seconds."""
+        numbers = range(1 + len(account.spare))
+        return {number: self._cooling[account.name, number] for number in numbers if self._cools(account, number)}
+
     def _turn(self, account: Account) -> int:
         """The number of the credential whose turn it is: one after the other, but for those that are left alone."""
         count = 1 + len(account.spare)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gateway.accounting.budgets import Budget, Purse, Seeding, Spent, Warned, Warnings, purse_of
 from gateway.accounting.limits import MINUTE, Limits, asked, buckets_of, came_of
-from gateway.state.base import SHORTLY, Bucket, Held, Refused, State, Unseeded
+from gateway.state.base import SHORTLY, Bucket, Held, Level, Refused, State, Unseeded
 
 USERS = 10_000
 """Users whose counters are remembered by name here; what has been counted is in the state."""
@@ -79,6 +79,15 @@ class Bounds:
         return made
 
 
+class Standing(Struct, frozen=True):
+    """A limit or a budget as it stands."""
+
+    bucket: Bucket
+    level: Level
+    purse: Purse | None
+    """Of a budget."""
+
+
 class Admission:
     """`read`: what the records say of a budget. `warn`: is told of each level that is reached."""
 
@@ -122,6 +131,25 @@ class Admission:
     def release(self, held: Held) -> None:
         """It has never been sent: not even the request counts."""
         self.state.release(held)
+
+    async def standings(self, of: Sequence[Bounds]) -> list[list[Standing]]:
+        """What the limits and budgets of each stand at, those of its users aside. Raises ConnectionError where the state cannot be
+        reached."""
+        now = self._now()
+        counters = [bounds.counters("", now) for bounds in of]
+        buckets = [*{bucket.key: bucket for one in counters for bucket in one.buckets}.values()]
+        levels = await self.state.peek(buckets)
+        unknown = {bucket.key for bucket, level in zip(buckets, levels, strict=True) if not level.known}
+        if unknown:
+            for one in counters:
+                for purse in one.purses:
+                    if purse.bucket.key in unknown:
+                        unknown.discard(purse.bucket.key)
+                        await self._seed(purse.bucket, one)
+            levels = await self.state.peek(buckets)
+        known = {bucket.key: level for bucket, level in zip(buckets, levels, strict=True)}
+        purses = {purse.bucket.key: purse for one in counters for purse in one.purses}
+        return [[Standing(bucket, known[bucket.key], purses.get(bucket.key)) for bucket in one.buckets] for one in counters]
 
     async def close(self) -> None:
         await self._seeding.close()

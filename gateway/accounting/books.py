@@ -11,6 +11,7 @@ from gateway.accounting.budgets import Spent, Warned
 from gateway.accounting.grants import Grants
 from gateway.accounting.limits import TOKENS, amount
 from gateway.accounting.record import UsageRecord
+from gateway.accounting.replies import Replies
 from gateway.catalog import Catalog
 from gateway.snapshot import Snapshot
 from gateway.state.base import State
@@ -32,6 +33,10 @@ class Ledger(Protocol):
     @property
     def lost(self) -> int:
         """Records that could be kept nowhere."""
+
+    @property
+    def replies(self) -> Replies:
+        """Answers that are kept for requests that may be sent again."""
 
     def write(self, record: UsageRecord) -> "asyncio.Future[object]":
         """Done when the record is durable. Never fails."""
@@ -79,7 +84,7 @@ class Books:
         if of.unit == TOKENS:
             return found.get(TOKENS, 0)
         catalog = self._snapshot.catalog if self._snapshot else None
-        return sum(converted(nano, currency, of.unit, catalog) for currency, nano in found.items())
+        return sum(converted(nano, currency, of.unit, catalog) for currency, nano in found.items() if currency != TOKENS)
 
     async def _granted(self, grant: str) -> int:
         return 0 if self.ledger is None else await self.ledger.granted(grant)

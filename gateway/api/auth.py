@@ -6,6 +6,8 @@ from gateway.api.wire import Exchange, Refusal
 from gateway.snapshot import Key, Snapshot, digest
 
 CARRIERS = (b"authorization", b"api-key", b"x-api-key")
+BLANKS = " \t"
+"""What may stand around a header's value; Python knows more blanks, which would be a part of the key."""
 
 
 class Ring(Protocol):
@@ -21,10 +23,10 @@ def authenticate(exchange: Exchange, snapshot: Snapshot, ring: Ring | None) -> K
     for carrier, value in exchange.scope["headers"]:
         if carrier not in CARRIERS:
             continue
-        key = value.decode("latin-1").strip()
+        key = value.decode("latin-1").strip(BLANKS)
         if carrier == b"authorization":
             scheme, _, key = key.partition(" ")
-            key = key.strip()
+            key = key.strip(BLANKS)
             if scheme.lower() != "bearer":
                 raise unauthorized("The Authorization header is not of the form `Bearer KEY`.")
         if given is not None and given != key:

@@ -6,12 +6,13 @@ from gateway import usage
 from gateway.api import legacy_functions, validate
 from gateway.api.chat_out import complete, usage_of
 from gateway.api.chat_stream import Telling, tokenizer_of
+from gateway.api.idempotency import HEADER, once
 from gateway.api.serving import Serving, planned, received
 from gateway.api.wire import Exchange, refusal_of
 from gateway.deadline import Deadline
 from gateway.routing.attempt import Attempts
 from gateway.routing.plan import Plan
-from gateway.snapshot import Hop
+from gateway.snapshot import Hop, Key, Snapshot
 from providers.base import Fault, Json, encode
 
 
@@ -23,11 +24,19 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
         body = {**body, "model": deployment}
     body = validate.chat(body)
     exchange.model = body["model"]
+    if HEADER in exchange.headers and not body.get("stream"):
+        await once(exchange, serving, body, lambda: _chat(exchange, serving, key, snapshot, body))
+    else:
+        await _chat(exchange, serving, key, snapshot, body)
+
+
+async def _chat(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:
     functions = "functions" in body
     if legacy_functions.used(body):
         body = legacy_functions.as_tools(body)
     plan = await planned("chat", body, exchange, key, snapshot, serving)
-    exchange.watch()
+    if exchange.keep is None:  # what is kept is not in vain if the client has left
+        exchange.watch()
     deadline = deadline_of(exchange, plan)
     attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict, payer=exchange.booking)
     try:

@@ -15,6 +15,11 @@ from gateway.routing.plan import Plan
 from gateway.routing.trail import Trail
 from providers.base import Fault, Json
 
+LOOK_AFTER = 256 << 10
+"""Bytes of events after which what is kept of an answer is looked at."""
+LONGEST_KEPT = 64 << 10
+"""Characters that are kept of an answer for counting, should no usage come."""
+
 
 class Telling:
     """One stream. It ends with a finish and [DONE], or with an error event and neither."""
@@ -30,6 +35,10 @@ class Telling:
         """Usage of answers that broke off and were gone on with."""
         self._counted = 0
         """How many of the stream's words are in it."""
+        self._handed = 0
+        """Bytes of events since what is kept was looked at."""
+        self._ahead = 0
+        """Tokens of the answer that have been counted, and are not kept any more."""
 
     async def tell(self) -> None:
         """Raises Refusal while nothing has been sent, and Left when the client has gone."""
@@ -94,7 +103,22 @@ class Telling:
         while (chunks := await begun.more()) is not None:
             if chunks and (events := out.feed(chunks)):
                 await self._hand_over(events)
+                self._handed += len(events)
+                if self._handed > LOOK_AFTER:
+                    self._handed = 0
+                    await self._keep_less(out)
         return out.feed(begun.rest())
+
+    async def _keep_less(self, out: ChatStream) -> None:
+        """Of a long answer only so much is kept, unless it may have to be gone on with: the rest is counted now, should no usage come."""
+        hop = self._exchange.trail.hop
+        if hop is None or hop.goes_on:
+            return
+        said = "".join(out.others) + "".join(out.words)
+        if len(said) > LONGEST_KEPT:
+            self._ahead += (await usage.estimated({}, [said], hop.target.model.tokenizer))["completion_tokens"]
+            said = ""
+        out.others, out.words = [], [said]  # one text takes less room than its words
 
     async def _further(self, fault: Fault, out: ChatStream) -> Begun | None:
         """The rest of an answer that broke off, where the route wants it and another hop can give it; else None."""
@@ -130,6 +154,8 @@ class Telling:
         if out.usage is None:
             said = [*out.others, *out.words[self._counted :]]
             out.usage = await usage.estimated(self._body, said, tokenizer_of(self._exchange.trail))
+            out.usage["completion_tokens"] += self._ahead
+            out.usage["total_tokens"] += self._ahead
         if self._spent:
             out.usage = added([*self._spent, out.usage])
             self._spent = []

@@ -12,10 +12,11 @@ from gateway.api import validate
 from gateway.api.chat import deadline_of
 from gateway.api.chat_out import name_of
 from gateway.api.forms import is_count, odd, usage_in
+from gateway.api.idempotency import HEADER, once
 from gateway.api.serving import Serving, planned, received
 from gateway.api.wire import Exchange, Refusal, refusal_of
 from gateway.routing.attempt import Attempts
-from gateway.snapshot import Hop
+from gateway.snapshot import Hop, Key, Snapshot
 from providers.base import Fault, Json, encode
 
 
@@ -26,9 +27,17 @@ async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "")
         body = {**body, "model": deployment}
     body = validate.embeddings(body)
     exchange.model = body["model"]
+    if HEADER in exchange.headers:
+        await once(exchange, serving, body, lambda: _embeddings(exchange, serving, key, snapshot, body))
+    else:
+        await _embeddings(exchange, serving, key, snapshot, body)
+
+
+async def _embeddings(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:
     plan = await planned("embeddings", body, exchange, key, snapshot, serving)
     texts = await texts_of(body["input"])
-    exchange.watch()
+    if exchange.keep is None:  # what is kept is not in vain if the client has left
+        exchange.watch()
     deadline = deadline_of(exchange, plan)
     attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict, payer=exchange.booking)
     try:

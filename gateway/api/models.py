@@ -2,6 +2,7 @@
 
 from gateway.api.auth import authenticate
 from gateway.api.serving import Serving, no_model
+from gateway.api.validate import LONGEST_NAME
 from gateway.api.wire import Exchange
 from gateway.routing.plan import resolve
 from gateway.snapshot import Key, Snapshot
@@ -19,7 +20,7 @@ async def list_models(exchange: Exchange, serving: Serving) -> None:
 
 async def one_model(exchange: Exchange, serving: Serving, name: str) -> None:
     key = authenticate(exchange, serving.snapshot, serving.ring)
-    model = describe(name, key, serving.snapshot)
+    model = describe(name, key, serving.snapshot) if len(name) <= LONGEST_NAME else None
     if model is None:
         raise no_model(name, f"The model `{name[:200]}` is not known here, or not to this key.")
     await exchange.answer(200, encode(model))

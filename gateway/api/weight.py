@@ -4,6 +4,7 @@ What takes time is not text but what is built: 20 MB of `[],` would be six milli
 """
 
 import asyncio
+from typing import Any
 
 SMALL = 256 << 10
 """Bytes of a body that takes no time whatever is in it."""
@@ -13,6 +14,8 @@ MOST_NODES = 100_000
 """Objects, lists and fields of a body, whose decoding takes some 40 ms at most."""
 MOST_ITEMS = 500_000
 """Values that stand one beside the other: numbers are cheaper than lists."""
+DEEPEST = 200
+"""Levels of lists and objects in each other: what goes through a request by recursion never comes near Python's own limit."""
 
 
 async def too_heavy(raw: bytes) -> bool:
@@ -34,3 +37,18 @@ async def too_heavy(raw: bytes) -> bool:
             return True
         await asyncio.sleep(0)
     return False
+
+
+def deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects stand in each other more than `most` levels deep."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return False
+    return True

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from msgspec import DecodeError, Struct, ValidationError
 
 from gateway.api.booking import Booking
-from gateway.api.weight import MOST_ITEMS, MOST_NODES, SMALL, too_heavy
+from gateway.api.weight import DEEPEST, MOST_ITEMS, MOST_NODES, SMALL, deeper, too_heavy
 from gateway.deadline import Ticker
 from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
@@ -29,8 +29,6 @@ WATCH_AFTER = 0.25
 """Seconds before somebody looks whether the client has left: most plain calls are over by then, and a watcher is a task of its own."""
 LONGEST_PATH = 400
 """Characters of an address that are written down: strangers may send 64 KB of it."""
-DEEPEST = 200
-"""Levels of lists and objects in each other: what goes through a request by recursion never comes near Python's own limit."""
 JSON_TYPE = (b"content-type", b"application/json")
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
@@ -82,8 +80,8 @@ class Exchange:
 
     __slots__ = (
         "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "booking", "decision", "finish",
-        "first_byte", "headers", "key", "left", "limits", "method", "model", "path", "refused", "request_id", "route", "scope", "size",
-        "started", "status", "stream", "team", "ticker", "trail", "usage",
+        "first_byte", "headers", "keep", "key", "left", "limits", "method", "model", "path", "refused", "request_id", "route", "scope",
+        "size", "started", "status", "stream", "team", "ticker", "trail", "usage",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker, patience: float) -> None:
@@ -113,6 +111,8 @@ class Exchange:
         self.route = ""
         """The plan, for teams that want to see it."""
         self.booking: Booking | None = None
+        self.keep: Callable[[int, bytes], Awaitable[None]] | None = None
+        """Given the status and the body of a whole answer before it is sent."""
         self.limits: Headers = []
         """`x-ratelimit-*`"""
         self.first_byte = 0.0
@@ -243,6 +243,8 @@ class Exchange:
         self.status = status
         if self.booking is not None:
             await self.booking.settle()
+        if self.keep is not None:
+            await self.keep(status, body)
         self.unwatch()
         self.answered = True
         head = [kind, (b"content-length", b"%d" % len(body)), *self.head(), *(headers or ())]
@@ -334,21 +336,6 @@ def stalled(seconds: float) -> Refusal:
 
 def no_json(why: str) -> Refusal:
     return Refusal(400, f"The body of the request is not a JSON object that can be read: {why}.")
-
-
-def deeper(value: Any, most: int) -> bool:
-    """Whether lists and objects stand in each other more than `most` levels deep."""
-    level = [value]
-    for _ in range(most):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) is dict or type(inner) is list
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _where(exc: Exception) -> str:

@@ -24,8 +24,8 @@ class Job(Struct, frozen=True):
 
     name: str
     run: Callable[[Steps, Any], Awaitable[Any]]
-    """Given the steps and what `start` was given, or None; returns JSON. Runs in a loop of the engine's own: all that belongs to the
-    gateway's is done in steps."""
+    """Given the steps and what `start` was given, or when it was due by the schedule, as text; returns JSON. Runs in a loop of the engine's
+    own: all that belongs to the gateway's is done in steps."""
     every: str = ""
     """When it starts by itself, on one replica of all: minute, hour, day, month and weekday as cron has them, in UTC."""
 

@@ -105,5 +105,3 @@ class Presence:
 def number_of(name: str) -> int:
     """A name as PostgreSQL's locks have them: 64 bits."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8, person=b"banjia.jobs").digest(), "big", signed=True)
-
-

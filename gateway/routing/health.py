@@ -41,6 +41,17 @@ class State(Struct):
     bad: int = 0
 
 
+class Seen(Struct, frozen=True):
+    """How a hop that has failed lately is doing."""
+
+    failed: int
+    """In a row."""
+    wait: float
+    """Seconds until it is tried again; 0: it is."""
+    proving: bool
+    """By one request at a time, until one succeeds."""
+
+
 class Budget(Struct):
     since: float
     requests: int = 0
@@ -108,6 +119,11 @@ class Health:
     def resting(self) -> int:
         """How many hops are not tried at present."""
         return sum(not self.open(hop) for hop in self._states)
+
+    def seen(self) -> dict[str, Seen]:
+        """By hop; those that are well are not among them."""
+        now = self._now()
+        return {hop: Seen(it.failed, max(0.0, it.closed_until - now), it.proving) for hop, it in self._states.items()}
 
     def left(self, hop: str) -> None:
         """An attempt was given up by the client: it says nothing."""

@@ -97,6 +97,11 @@ class Limits:
             used.tokens.turn(self._now())
             used.tokens.now = max(0.0, used.tokens.now - one.tokens + (0 if number else tokens))
 
+    def used(self, account: Account) -> tuple[int, int, int]:
+        """Requests and tokens of the last minute, and requests under way; counted where the account has limits."""
+        used, now = self._of(account), self._now()
+        return round(used.requests.turn(now)), round(used.tokens.turn(now)), used.running
+
     def _of(self, account: Account) -> Used:
         if (known := self._used.get(account.name)) is None:
             known = self._used[account.name] = Used(Window(self._now()), Window(self._now()))

@@ -30,6 +30,10 @@ class Paces:
         pace = self._known.get((hop, stream))
         return pace.seconds * (pace.waiting + 1) if pace else 0.0
 
+    def known(self) -> dict[tuple[str, bool], float]:
+        """Seconds to the first token, by hop and by whether answers are streamed, where some have been measured."""
+        return {which: pace.seconds for which, pace in self._known.items() if pace.seconds}
+
     def begin(self, hop: str, *, stream: bool) -> None:
         if (pace := self._known.get((hop, stream))) is None:
             if len(self._known) >= MOST_KNOWN:

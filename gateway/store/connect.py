@@ -1,7 +1,7 @@
 """From a storage URL to an engine, and the transactions that both databases understand alike."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -74,7 +74,8 @@ def _prepare(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # or sqlite3 would begin transactions as it thinks best
     cursor = connection.cursor()
     for pragma in PRAGMAS:
-        cursor.execute(pragma)
+        with suppress(connection.dbapi.OperationalError):  # another makes it WAL at this moment, which stays: SQLite waits for no lock here
+            cursor.execute(pragma)
     cursor.close()
 
 

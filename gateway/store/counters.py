@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.sums import adding
 from gateway.store.tables import counters
@@ -17,11 +18,16 @@ Counter = tuple[str, str]
 
 async def add(store: "Store", amounts: Mapping[Counter, int]) -> None:
     """Adds to counters, all or none; those that are missing begin at 0. Raises StoreError."""
+    if amounts:
+        async with store.writing() as connection:
+            await count(connection, amounts)
+
+
+async def count(connection: AsyncConnection, amounts: Mapping[Counter, int]) -> None:
+    """The same within a transaction."""
     # In one order for all: two replicas that add to the same counters then never wait for each other.
     rows = [{"name": name, "window": window, "amount": amount} for (name, window), amount in sorted(amounts.items())]
-    if rows:
-        async with store.writing() as connection:
-            await connection.execute(adding(connection.dialect.name, counters, ("amount",)), rows)
+    await connection.execute(adding(connection.dialect.name, counters, ("amount",)), rows)
 
 
 async def amounts(store: "Store", wanted: Iterable[Counter]) -> dict[Counter, int]:

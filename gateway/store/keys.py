@@ -69,9 +69,7 @@ async def create(store: "Store", team: str, name: str, jurisdiction: str = "", *
         return made, secret
 
 
-async def rotate(
-    store: "Store", key_id: str, grace: float = 0.0, team: str | None = None, *, by: str = ""
-) -> tuple[StoredKey, str] | None:
+async def rotate(store: "Store", key_id: str, grace: float = 0.0, team: str | None = None, *, by: str = "") -> tuple[StoredKey, str] | None:
     """Another key in the place of that one, which holds for another `grace` seconds. None if it does not hold, has been rotated before, or
     is not that team's."""
     now = store.now()

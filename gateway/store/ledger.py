@@ -8,6 +8,7 @@ from gateway.accounting.limits import TOKENS
 from gateway.accounting.prices import nano
 from gateway.accounting.record import UsageRecord
 from gateway.store.engine import Store
+from gateway.store.replies import KeptReplies
 from gateway.store.rollup import granted
 from gateway.store.sums import END_OF_TIME
 from gateway.store.usage import Asked, report
@@ -18,6 +19,7 @@ class Kept:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.replies = KeptReplies(store)
 
     @property
     def degraded(self) -> str:

@@ -84,13 +84,13 @@ class SqliteUsage:
             self._connection = None
 
 
-def statement(size: int) -> str:
-    """An insert of so many rows. What SQLAlchemy makes for one row is said again for the others: to make one for a hundred takes it as long
-    as a hundred requests."""
+def statements() -> dict[int, str]:
+    """Inserts by their number of rows. What SQLAlchemy makes for one row is said again for the others: to have it make one for a hundred
+    takes as long as a hundred requests."""
     made = insert(usage).values(dict.fromkeys(usage.columns.keys(), "")).on_conflict_do_nothing(index_elements=["id"])
-    head, one, tail = str(made.compile(dialect=dialect())).partition("(" + ", ".join("?" * len(usage.columns)) + ")")
-    assert one
-    return head + ", ".join([one] * size) + tail
+    head, row, tail = str(made.compile(dialect=dialect())).partition("(" + ", ".join("?" * len(usage.columns)) + ")")
+    assert row
+    return {size: head + ", ".join([row] * size) + tail for size in (1 << power for power in range(MOST_ROWS.bit_length()))}
 
 
-STATEMENTS = {size: statement(size) for size in (1 << power for power in range(MOST_ROWS.bit_length()))}
+STATEMENTS = statements()

@@ -1,6 +1,6 @@
 """The tables, as they are after the last migration. A change here needs a migration: a test compares the two."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -117,3 +117,17 @@ counters = Table(
     Column("amount", BigInteger, nullable=False),
 )
 """Running totals: what a budget or a grant has spent in a window of time, for whoever needs to know it after a restart."""
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("replies_until", "until"),
+)
+"""Answers to requests that came with an `Idempotency-Key`. `id`: SHA-256 over team, key, path and header, in hex; `digest`: over the body.
+`status`: 0 for a claim, whose owner is answering. `until`: from when it is as if it were not there."""

@@ -68,7 +68,7 @@ def test_a_database_of_a_newer_version_is_refused_with_words(url: str, journal: 
         async with opened(url, journal) as store, store.writing() as connection:
             await connection.execute(update(VERSION).values(version_num="9999"))
         store = Store(url, journal)
-        with pytest.raises(StoreNewer, match="the database has schema 9999, this version of the program knows 0001 and older: run"):
+        with pytest.raises(StoreNewer, match=r"the database has schema 9999, this version of the program knows [0-9]{4} and older: run"):
             await store.open()
 
         async with make_engine(location_of(url)).connect() as connection:

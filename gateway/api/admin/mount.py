@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.api.wire import Receive, Scope, Send
+from gateway.keyring import Ring
+from gateway.store.engine import Store
 
 if TYPE_CHECKING:
     from gateway.app import App, Asgi
@@ -14,10 +16,8 @@ if TYPE_CHECKING:
 class LazyAdmin:
     """An ASGI application that becomes the real one at its first request."""
 
-    def __init__(self, app: "App", key: str, directory: Path | None) -> None:
-        self._app = app
-        self._key = key
-        self._directory = directory
+    def __init__(self, app: "App", key: str, directory: Path | None, store: Store, ring: Ring) -> None:
+        self._given = app, key, directory, store, ring
         self._real: Asgi | None = None
         self._lock = asyncio.Lock()
 
@@ -25,5 +25,5 @@ class LazyAdmin:
         async with self._lock:
             if self._real is None:
                 module = await asyncio.to_thread(import_module, "gateway.api.admin.routes")
-                self._real = module.admin_api(self._app, self._key, self._directory)
+                self._real = module.admin_api(*self._given)
         await self._real(scope, receive, send)

@@ -1,103 +1,88 @@
-"""The admin API: accounts, their test, and reload. Every route asks for the admin key."""
+"""The admin API put together: its routes behind the gate, and its errors in OpenAI's words."""
 
-import asyncio
-import hmac
+import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.exceptions import HTTPException
 
-from gateway import server
-from gateway.api.admin.probe import Probed, probe
+from gateway.api.admin import accounts, changes, grants, keys, teams, tokens, usage
+from gateway.api.admin.desk import Desk, Wrong
+from gateway.api.admin.gate import Gate
 from gateway.app import App
+from gateway.keyring import Ring
+from gateway.snapshot import digest
+from gateway.store.engine import Store
+from gateway.store.errors import StoreError, Unfit
+
+log = logging.getLogger(__name__)
 
 
-class AccountOut(BaseModel):
-    """One account, without its secrets."""
+def admin_api(app: App, key: str, directory: Path | None, store: Store, ring: Ring) -> Gate:
+    """What answers under `/admin/`. `directory`: of the config's files, which can be reloaded then."""
 
-    name: str
-    vendor: str
-    surface: str
-    jurisdiction: str
-    base_url: str
-    endpoints: list[str]
-    off: str | None
+    def is_team_key(given: str) -> bool:
+        snapshot, of = app.serving.snapshot, digest(given)
+        return of in snapshot.keys or ring.find(of, snapshot) is not None
+
+    return Gate(api_of(Desk(app, store, ring, directory)), key, store, is_team_key)
 
 
-class Listed(BaseModel):
-    data: list[AccountOut]
+def api_of(desk: Desk) -> FastAPI:
+    """The routes alone: each asks for whom the gate has let in."""
+    api = FastAPI(title="Banjia admin API", version="1", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    for part in (keys, tokens, usage, accounts, grants, teams, changes):
+        part.add_routes(api, desk)
 
-
-class Reloaded(BaseModel):
-    config: str
-    """The revision that is running now."""
-    problems: list[str]
-
-
-def admin_api(app: App, key: str, directory: Path | None) -> FastAPI:
-    """The application for `/admin/v1`."""
-    wanted = f"Bearer {key}".encode()
-
-    def admin(given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]) -> None:
-        said = f"Bearer {given.credentials}".encode() if given else b""
-        if not hmac.compare_digest(said, wanted):
-            raise HTTPException(401, "This is for the admin key, sent as `Authorization: Bearer KEY`.")
-
-    api = FastAPI(title="Banjia admin API", version="1", openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(admin)])
-
-    @api.get("/admin/v1/accounts")
-    async def accounts() -> Listed:
-        return Listed(
-            data=[
-                AccountOut(
-                    name=account.name,
-                    vendor=account.vendor,
-                    surface=account.adapter.surface,
-                    jurisdiction=account.jurisdiction,
-                    base_url=account.base_url,
-                    endpoints=list(account.adapter.endpoints),
-                    off=account.off or None,
-                )
-                for account in app.serving.snapshot.accounts.values()
-            ]
-        )
-
-    @api.post("/admin/v1/accounts/{name}/test")
-    async def test(name: str) -> Probed:
-        account = app.serving.snapshot.accounts.get(name)
-        if account is None:
-            raise HTTPException(404, f"There is no account {name!r}; there are: {', '.join(app.serving.snapshot.accounts)}.")
-        return await probe(account, app.serving)
-
-    @api.post("/admin/v1/reload")
-    async def reload() -> Reloaded:
-        if directory is None:
-            raise HTTPException(409, "This gateway was not started from a folder of files, so there is nothing to reload.")
-        problems = await asyncio.to_thread(server.reload, app, directory)
-        return Reloaded(config=app.serving.snapshot.revision, problems=problems)
-
-    @api.exception_handler(StarletteHTTPException)
-    async def refused(request: Request, exc: StarletteHTTPException) -> JSONResponse:
-        return _error(exc.status_code, str(exc.detail))
+    @api.exception_handler(HTTPException)
+    async def refused(request: Request, exc: HTTPException) -> JSONResponse:
+        nothing = exc.status_code == 404 and exc.detail == "Not Found"  # Starlette's own words
+        message = f"There is nothing at {request.method} {request.scope['path']}." if nothing else str(exc.detail)
+        told = error(exc.status_code, message, exc.param if isinstance(exc, Wrong) else None)
+        told.headers.update(exc.headers or {})
+        return told
 
     @api.exception_handler(RequestValidationError)
     async def invalid(request: Request, exc: RequestValidationError) -> JSONResponse:
-        return _error(400, "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()))
+        problems = [(".".join(map(str, one["loc"][1:])), one["msg"].removeprefix("Value error, ")) for one in exc.errors()]
+        return error(400, "; ".join(f"{where}: {what}" if where else what for where, what in problems), problems[0][0] or None)
+
+    @api.exception_handler(Unfit)
+    async def unfit(request: Request, exc: Unfit) -> JSONResponse:
+        return error(400, "The request has characters that cannot be stored.")
+
+    @api.exception_handler(StoreError)
+    async def lost(request: Request, exc: StoreError) -> JSONResponse:
+        log.warning("%s %s: %s", request.method, request.scope["path"], exc)
+        return error(503, "The database does not answer: nothing has been changed. Try again in a moment.")
+
+    @api.exception_handler(ConnectionError)
+    async def unreachable(request: Request, exc: ConnectionError) -> JSONResponse:
+        log.warning("%s %s: %s", request.method, request.scope["path"], exc)
+        return error(503, "The state that replicas share cannot be reached. Try again in a moment.")
+
+    @api.exception_handler(Exception)
+    async def failed(request: Request, exc: Exception) -> JSONResponse:
+        return error(500, "The gateway failed; its log has the reason.")
 
     return api
 
 
-def _error(status: int, message: str) -> JSONResponse:
-    codes: dict[int, str] = {401: "invalid_api_key", 404: "not_found", 405: "method_not_allowed", 409: "conflict"}
-    body: dict[str, Any] = {
-        "message": message,
-        "type": "invalid_request_error",
-        "param": None,
-        "code": codes.get(status, "invalid_request"),
+def error(status: int, message: str, param: str | None = None) -> JSONResponse:
+    codes: dict[int, str] = {
+        401: "invalid_api_key",
+        403: "permission_denied",
+        404: "not_found",
+        405: "method_not_allowed",
+        408: "request_timeout",
+        409: "conflict",
+        413: "request_too_large",
+        500: "internal_error",
+        503: "storage_unavailable",
     }
-    return JSONResponse({"error": body}, status)
+    kind = "permission_error" if status == 403 else "api_error" if status >= 500 else "invalid_request_error"
+    body: dict[str, Any] = {"message": message, "type": kind, "param": param, "code": codes.get(status, "invalid_request")}
+    return JSONResponse({"error": body}, status, {"retry-after": "1"} if status == 503 else None)

@@ -1,6 +1,6 @@
 """The admin API over sockets, and the commands' side of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,53 +10,25 @@ import respx
 
 from gateway import admin_client
 from gateway.admin_client import AdminClient, AdminError
-from gateway.api.admin.mount import LazyAdmin
 from providers.base import Json
-from tests.conftest import TEAM, Served
+from tests.conftest import Served
+from tests.gateway.api.admin.conftest import Replica
+from tests.gateway.api.admin.desk import ADMIN, Office
 from tests.gateway.provider import Make, account_at, failed, refusing, route, said
 
-Gateway = Callable[..., Served]
-ADMIN = "admin-key-of-the-test"
 URL = "http://gateway.test"
 
 
 @pytest.fixture
-def served(gateway: Gateway, provider: Make, simulators: str) -> Served:
+def served(replica: Replica, sqlite: str, provider: Make, simulators: str) -> Served:
     zhipu = {"vendor": "zhipu", "jurisdiction": "cn-mainland", "base_url": f"{simulators}/zhipu", "api_key": "id.secret"}
     accounts = {"z": zhipu, "wrong": {**zhipu, "api_key": "id.invalid"}, "off": {**zhipu, "api_key": ""}, "p": provider(said()).account()}
-    made = gateway({"providers": accounts, "models": route("p/x")})
-    made.app.admin = LazyAdmin(made.app, ADMIN, None)
-    made.client.headers["authorization"] = f"Bearer {ADMIN}"
-    return made
+    return with_admin(replica(sqlite, {"providers": accounts, "models": route("p/x")}))
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"authorization": ""},
-        {"authorization": f"Bearer {TEAM['keys'][0]['key']}"},
-        {"authorization": f"Bearer {ADMIN}x"},
-        {"api-key": ADMIN},
-        {"authorization": f"Basic {ADMIN}"},
-    ],
-)
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/admin/v1/accounts"), ("POST", "/admin/v1/accounts/z/test"), ("POST", "/admin/v1/reload")]
-)
-def test_nothing_is_told_without_the_admin_key(served: Served, method: str, path: str, headers: dict[str, str]) -> None:
-    reply = httpx.request(method, served.url + path, headers=headers, trust_env=False)
-
-    assert reply.status_code == 401
-    assert reply.json()["error"]["code"] == "invalid_api_key"
-
-
-@pytest.mark.parametrize("path", ["/admin/", "/admin/v1", "/admin/v1/nothing", "/admin/docs", "/admin/openapi.json", "/admin/v1/accounts/"])
-def test_an_admin_address_that_is_none_tells_nothing(served: Served, path: str) -> None:
-    reply = served.client.get(path, follow_redirects=False)
-
-    assert reply.status_code in (307, 401, 404)
-    assert "fastapi" not in reply.text.lower()
+def with_admin(office: Office) -> Served:
+    office.served.client.headers["authorization"] = f"Bearer {ADMIN}"
+    return office.served
 
 
 def test_the_admin_key_opens_nothing_of_the_data_plane(served: Served) -> None:
@@ -98,10 +70,9 @@ def test_a_gateway_without_a_folder_has_nothing_to_reload(served: Served) -> Non
     assert served.client.post("/admin/v1/reload").status_code == 409
 
 
-def test_a_reload_tells_what_is_wrong_and_keeps_what_runs(gateway: Gateway, tmp_path: Path) -> None:
-    made = gateway({"providers": {"p": account_at(refusing())}})
-    made.app.admin = LazyAdmin(made.app, ADMIN, tmp_path)
-    made.client.headers["authorization"] = f"Bearer {ADMIN}"
+def test_a_reload_tells_what_is_wrong_and_keeps_what_runs(replica: Replica, sqlite: str, tmp_path: Path) -> None:
+    office = replica(sqlite, {"providers": {"p": account_at(refusing())}}, directory=tmp_path)
+    made = with_admin(office)
     before = made.app.serving.snapshot.revision
 
     told = made.client.post("/admin/v1/reload").json()
@@ -111,6 +82,7 @@ def test_a_reload_tells_what_is_wrong_and_keeps_what_runs(gateway: Gateway, tmp_
     assert len(told["problems"]) == 1
     assert "gateway.yaml: cannot be read" in told["problems"][0]
     assert "see the log" in ready["reload"]
+    assert office.log() == [("admin", "config.reload", str(tmp_path))]
 
 
 # ---- the client ----
@@ -189,12 +161,10 @@ def test_a_key_that_no_header_can_hold_is_told_in_words() -> None:
         AdminClient(URL, "ключ").accounts()
 
 
-def test_an_unreachable_provider_is_a_result_not_a_failure(gateway: Gateway, provider: Make) -> None:
+def test_an_unreachable_provider_is_a_result_not_a_failure(replica: Replica, sqlite: str, provider: Make) -> None:
     dead = {"vendor": "zhipu", "jurisdiction": "cn-mainland", "base_url": refusing().replace("v1", "v4"), "api_key": "id.secret"}
     busy = {**dead, "base_url": provider(failed(500, "key sk-0123456789abcdef")).url.replace("v1", "v4")}
-    made = gateway({"providers": {"dead": dead, "busy": busy}})
-    made.app.admin = LazyAdmin(made.app, ADMIN, None)
-    made.client.headers["authorization"] = f"Bearer {ADMIN}"
+    made = with_admin(replica(sqlite, {"providers": {"dead": dead, "busy": busy}}))
 
     told = {name: made.client.post(f"/admin/v1/accounts/{name}/test").json()["error"] for name in ("dead", "busy")}
 
