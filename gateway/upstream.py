@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 LARGEST_REPLY = 64 << 20
 """Bytes of a plain reply; a larger one is a broken one."""
+LARGEST_PIECE = 64 << 10
+"""Bytes of a stream that are taken at once: a client that does not read leaves several pieces in several forms here."""
 LARGEST_ERROR = 1 << 20
 
 COOL_OFF: Mapping[Kind, float] = {"auth": 300.0, "quota": 300.0, "rate_limited": 5.0}
@@ -269,7 +271,7 @@ class _HttpReply:
 
     async def piece(self) -> bytes:
         try:
-            return await self._content.readany()
+            return await self._content.read(LARGEST_PIECE)
         except (aiohttp.ClientError, OSError) as exc:
             raise Fault("broken", "the provider's connection broke off") from exc
 

@@ -37,8 +37,8 @@ class Telling:
         """How many of the stream's words are in it."""
         self._handed = 0
         """Bytes of events since what is kept was looked at."""
-        self._ahead = 0
-        """Tokens of the answer that have been counted, and are not kept any more."""
+        self._counting: list[asyncio.Future[Json]] = []
+        """Counts of what is not kept any more."""
 
     async def tell(self) -> None:
         """Raises Refusal while nothing has been sent, and Left when the client has gone."""
@@ -63,6 +63,8 @@ class Telling:
         finally:
             if out.usage is None or self._spent:
                 await self._settle_late(out)
+            for counted in self._counting:
+                counted.cancel()
             exchange.usage, exchange.finish = out.usage, out.finish
 
     async def _words(self, begun: Begun, out: ChatStream) -> None:
@@ -106,17 +108,18 @@ class Telling:
                 self._handed += len(events)
                 if self._handed > LOOK_AFTER:
                     self._handed = 0
-                    await self._keep_less(out)
+                    self._keep_less(out)
         return out.feed(begun.rest())
 
-    async def _keep_less(self, out: ChatStream) -> None:
-        """Of a long answer only so much is kept, unless it may have to be gone on with: the rest is counted now, should no usage come."""
+    def _keep_less(self, out: ChatStream) -> None:
+        """Of a long answer only so much is kept, unless it may have to be gone on with: the rest is counted beside the stream, should no
+        usage come."""
         hop = self._exchange.trail.hop
         if hop is None or hop.goes_on:
             return
         said = "".join(out.others) + "".join(out.words)
         if len(said) > LONGEST_KEPT:
-            self._ahead += (await usage.estimated({}, [said], hop.target.model.tokenizer))["completion_tokens"]
+            self._counting.append(asyncio.ensure_future(usage.estimated({}, [said], hop.target.model.tokenizer)))
             said = ""
         out.others, out.words = [], [said]  # one text takes less room than its words
 
@@ -154,8 +157,9 @@ class Telling:
         if out.usage is None:
             said = [*out.others, *out.words[self._counted :]]
             out.usage = await usage.estimated(self._body, said, tokenizer_of(self._exchange.trail))
-            out.usage["completion_tokens"] += self._ahead
-            out.usage["total_tokens"] += self._ahead
+            ahead = sum([(await counted)["completion_tokens"] for counted in self._counting])
+            out.usage["completion_tokens"] += ahead
+            out.usage["total_tokens"] += ahead
         if self._spent:
             out.usage = added([*self._spent, out.usage])
             self._spent = []

@@ -127,7 +127,7 @@ def test_half_sent_heads_make_nobody_wait_and_are_gone_soon(start: Start) -> Non
         answers = [until_closed(sock) for sock in half]
         assert [answer[:12] for answer in answers] == [b"HTTP/1.1 408"] * 400 + [b""] * 200
         began = time.monotonic()
-        while service.files() > files + 2:  # though these clients never close
+        while service.files() > files + 60:  # though these clients never close; what the gateway opens for itself meanwhile is no more
             assert time.monotonic() - began < PATIENCE
             time.sleep(0.1)
 
@@ -148,17 +148,25 @@ def test_streams_that_wait_make_nobody_wait_and_cost_little(start: Start, provid
 
 
 def test_answers_that_nobody_reads_stay_with_the_provider(start: Start, provider: Make) -> None:
-    fat = provider((CHUNKED, *[piece(word("x" * 10_000))] * 20_000, *LAST))  # 200 MB
-    with start(m=fat.account()) as service, ExitStack() as stack:
-        before = service.memory()
-        for _ in range(20):
+    fat = provider((CHUNKED, *[piece(word("word " * 2_000))] * 20_000, *LAST))  # 200 MB
+
+    def unread(count: int) -> int:
+        """Streams that are asked for and not read; what the provider has got rid of when nothing moves any more."""
+        for _ in range(count):
             sock = stack.enter_context(connect(service.url))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
             sock.sendall(post(STREAMED))
         written = -1
-        while written != fat.written:  # until nothing moves any more
+        while written != fat.written:
             written = fat.written
             time.sleep(0.5)
+        return written
+
+    with start(m=fat.account()) as service, ExitStack() as stack:
+        unread(1)  # a tokenizer is loaded once, and jobs a second after the start
+        time.sleep(2)
+        before = service.memory()
+        written = unread(20)
 
         assert written < 20 * 40 * MIB
         assert service.memory() - before < 64 * MIB

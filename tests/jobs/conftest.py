@@ -1,0 +1,3 @@
+from tests.store.conftest import journal, server, url
+
+__all__ = ["journal", "server", "url"]
