@@ -11,7 +11,7 @@ from providers.base import Fault
 EVERY = 0.05
 """Seconds between two looks: no deadline is met more exactly than this, and none needs to be."""
 LATE = 0.5
-"""A look that comes so much too late, since the process was stopped or starved, is passed over: what has come in meanwhile is read first."""
+"""A look that comes so much too late, since the process was stopped, is passed over: what has come in meanwhile is read first."""
 
 
 class Ticked(Protocol):

@@ -286,7 +286,7 @@ class Chat(OpenAIChat, frozen=True, kw_only=True):
         effort = nearest(asked, known.efforts) if asked and generations.efforts else None
         if "none" in known.efforts and release(target.model.id) >= self.calls_quietly and calls_functions(body):
             if not generations.efforts and known.usual != "none":
-                raise Fault("unsupported", "it calls functions with an effort of none alone, which the API version cannot say", param="tools")
+                raise Fault("unsupported", "it calls functions with no effort alone, which the API version cannot say", param="tools")
             effort = "none" if generations.efforts else effort
         fields = generations.quiet if (effort or known.usual) == "none" else generations.thinking
         changes: tuple[Change, ...] = ()
