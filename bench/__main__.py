@@ -35,6 +35,7 @@ end
 GATEWAY = """
 schema: banjia/v1
 server: {port: %d}
+storage: {url: "sqlite:///%s/usage.db"}
 providers:
   bench: {vendor: openai_compatible, jurisdiction: on-premises, base_url: "%s"}
 models: {gpt-4o: bench/constant}
@@ -43,6 +44,7 @@ TEAM = """
 schema: banjia/team.v1
 team: bench
 keys: [{name: bench, key: sk-bench}]
+limits: {rpm: 1G, tpm: 1000G, concurrent: 100000}
 """
 
 
@@ -57,11 +59,12 @@ def main() -> int:
         stack.enter_context(running("bench.upstream", str(upstream), port=upstream))
         floor_pid = stack.enter_context(running("bench.floor", str(floor), base, port=floor))
         (folder / "teams").mkdir()
-        (folder / "gateway.yaml").write_text(GATEWAY % (ours, f"{base}/v1"))
+        (folder / "gateway.yaml").write_text(GATEWAY % (ours, folder, f"{base}/v1"))
         (folder / "teams" / "bench.yaml").write_text(TEAM)
         started = time.perf_counter()
         ours_pid = stack.enter_context(running("gateway.cli", "serve", "--config", str(folder), port=ours))
         ready = time.perf_counter() - started
+        time.sleep(5)  # jobs are loaded when it serves already
         idle = memory(ours_pid)
         table: list[tuple[str, float, float]] = []
         for name, more in (("plain request", ""), ("stream of 50 events", ',"stream":true')):

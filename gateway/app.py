@@ -110,6 +110,7 @@ class App:
             exchange.unwatch()
             if exchange.booking is not None:
                 exchange.booking.close()
+                exchange.booking = None  # the two know each other, and would wait for the garbage collector
             record = exchange.record()
             for sink in self.sinks:
                 sink(record)

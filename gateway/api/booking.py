@@ -63,7 +63,7 @@ class Booking:
         self._currency = ""
         self._done: asyncio.Future[Any] | None = None
         """Done when the record is durable; None where nothing is stored."""
-        self._written = False
+        self._written: UsageRecord | None = None
 
     # ---- before ----
 
@@ -131,15 +131,18 @@ class Booking:
 
     async def settle(self) -> None:
         """Returns when the request is written down. A second time it only waits for the first."""
-        if not self._written:
+        ledger = self._books.ledger
+        if self._written is None:
             self._write()
+        elif ledger is not None and self._done is not None and self._done.cancelled():
+            self._done = ledger.write(self._written)  # who waited was cancelled, the writing was not: the record's id makes the two one
         if self._done is not None and not self._done.done():
-            await asyncio.wait((self._done,))  # a caller that is cancelled does not cancel the writing
+            await self._done
         self._give_free()
 
     def close(self) -> None:
         """All is over, whatever has come of it. What has not been written down is written now, and nobody waits for it."""
-        if not self._written:
+        if self._written is None:
             self._write()
         self._give_free()
 
@@ -154,7 +157,7 @@ class Booking:
         if ledger is not None:
             for hop in self._given_up:
                 ledger.write(self._attempt(record, hop))
-        self._written = True
+        self._written = record
         self._done = None if ledger is None else ledger.write(record)
 
     def _record(self, usage: Json) -> UsageRecord:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from itertools import chain
 
 from sqlalchemy.dialects.sqlite import dialect, insert
@@ -18,7 +19,7 @@ from gateway.store.tables import usage
 
 IMPATIENT = "PRAGMA busy_timeout = 800"
 """Milliseconds: less than the writer's patience."""
-MOST_ROWS = 128
+MOST_ROWS = 64
 """In one statement: well below the number of values that SQLite takes."""
 
 
@@ -49,15 +50,16 @@ class SqliteUsage:
         with translated():
             connection = self._opened()
             rows = [row(record) for record in records]
+            # SQLite's module gives up the interpreter several times for each statement, and has to wait for it after each: with executemany
+            # for each row. So there are as few statements as can be, and one that is alone is a transaction by itself.
+            if len(rows) <= MOST_ROWS:
+                connection.execute(statement(len(rows)), [*chain.from_iterable(rows)])
+                return
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                # SQLite's module gives up the interpreter for each statement, and has to wait for it after each: with executemany for each
-                # row. So there are as few statements as can be, of as many rows as there are powers of two in their number.
-                done = 0
-                while done < len(rows):
-                    size = min(1 << (len(rows) - done).bit_length() - 1, MOST_ROWS)
-                    connection.execute(STATEMENTS[size], [*chain.from_iterable(rows[done : done + size])])
-                    done += size
+                for start in range(0, len(rows), MOST_ROWS):
+                    some = rows[start : start + MOST_ROWS]
+                    connection.execute(statement(len(some)), [*chain.from_iterable(some)])
                 connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
@@ -72,7 +74,7 @@ class SqliteUsage:
                 raise StoreLost(f"{self._path} is another file than before")
             return self._connection
         self._file = os.stat(self._path).st_ino  # a file that is missing is made by the migration, not here
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=2 * MOST_ROWS)
         for pragma in (*PRAGMAS, IMPATIENT):
             connection.execute(pragma)
         self._connection = connection
@@ -84,13 +86,11 @@ class SqliteUsage:
             self._connection = None
 
 
-def statements() -> dict[int, str]:
-    """Inserts by their number of rows. What SQLAlchemy makes for one row is said again for the others: to have it make one for a hundred
-    takes as long as a hundred requests."""
+@cache
+def statement(rows: int) -> str:
+    """An insert of so many rows. What SQLAlchemy makes for one is said again for the others: to have it make one for a hundred takes as
+    long as a hundred requests."""
     made = insert(usage).values(dict.fromkeys(usage.columns.keys(), "")).on_conflict_do_nothing(index_elements=["id"])
     head, row, tail = str(made.compile(dialect=dialect())).partition("(" + ", ".join("?" * len(usage.columns)) + ")")
     assert row
-    return {size: head + ", ".join([row] * size) + tail for size in (1 << power for power in range(MOST_ROWS.bit_length()))}
-
-
-STATEMENTS = statements()
+    return head + ", ".join([row] * rows) + tail

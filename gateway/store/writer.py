@@ -31,9 +31,11 @@ Kept = Literal["database", "journal", "memory", "lost"]
 MOST = 100_000
 PATIENCE = 1.0
 """Seconds that the database may take for what was just written, and the disk for the journal."""
-SPACING = 0.005
-"""Seconds from the beginning of one transaction to that of the next, at least: one that is alone waits for nobody, and under load there are
-not more of them than the processor has time for."""
+SPACING = 0.01
+"""Seconds from the beginning of one transaction of many records to that of the next, at least: each costs as much as twenty records, so
+under load there are not more of them than need be."""
+MANY = 5
+"""Records: after fewer the next transaction may begin sooner, and a record that is alone waits for nobody."""
 MOST_TOGETHER = 1024
 """Records in one transaction."""
 RECOVERY = 500
@@ -155,7 +157,8 @@ class Writer:
             for number, (_, done) in enumerate(batch):
                 if not done.done():  # who waits for it may have been cancelled
                     done.set_result(kept if number < len(records) else "lost")
-            if (rest := began + self._spacing - self._loop.time()) > 0 and not self._closing:
+            spacing = self._spacing * min(1.0, len(batch) / MANY)
+            if (rest := began + spacing - self._loop.time()) > 0 and not self._closing:
                 await asyncio.sleep(rest)
 
     async def _put(self, records: list[UsageRecord]) -> Kept:

@@ -46,6 +46,14 @@ class Service:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) * 1024
 
+    def settle(self) -> None:
+        """Returns when it has loaded what it loads beside serving, some of it a second after its start: nothing of that is a request's."""
+        quiet = 0
+        while quiet < 4:
+            before, threads = self.memory(), len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+            time.sleep(0.5)
+            quiet = quiet + 1 if threads > 12 and self.memory() - before < MIB else 0
+
     def cpu(self) -> float:
         """Seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -105,6 +113,7 @@ def start(tmp_path: Path, provider: Make) -> Start:
 @pytest.mark.parametrize("line", [b"a" * 1_000_000, b"x: y\r\n" * 5000], ids=["one-header-of-200-MB", "a-million-headers"])
 def test_a_head_without_end_costs_no_memory(start: Start, line: bytes) -> None:
     with start() as service:
+        service.settle()
         before = service.memory()
         with connect(service.url) as sock, suppress(ConnectionError):
             sock.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-a: ")
@@ -117,6 +126,7 @@ def test_a_head_without_end_costs_no_memory(start: Start, line: bytes) -> None:
 
 def test_half_sent_heads_make_nobody_wait_and_are_gone_soon(start: Start) -> None:
     with start({"head_timeout": "2s"}) as service, ExitStack() as stack:
+        service.settle()
         before, files = service.memory(), service.files()
         half = [stack.enter_context(connect(service.url)) for _ in range(600)]
         for sock in half[:400]:  # the others say nothing at all
@@ -127,7 +137,7 @@ def test_half_sent_heads_make_nobody_wait_and_are_gone_soon(start: Start) -> Non
         answers = [until_closed(sock) for sock in half]
         assert [answer[:12] for answer in answers] == [b"HTTP/1.1 408"] * 400 + [b""] * 200
         began = time.monotonic()
-        while service.files() > files + 60:  # though these clients never close; what the gateway opens for itself meanwhile is no more
+        while service.files() > files + 10:  # though these clients never close
             assert time.monotonic() - began < PATIENCE
             time.sleep(0.1)
 
@@ -136,6 +146,7 @@ def test_streams_that_wait_make_nobody_wait_and_cost_little(start: Start, provid
     slow = provider(HELD)
     with start(m=slow.account()) as service, ExitStack() as stack:
         service.open_streams(50, stack)  # what the first ones bring about is not of each
+        service.settle()
         before = service.memory()
         streams = service.open_streams(300, stack)
         each = (service.memory() - before) / len(streams)
@@ -163,8 +174,8 @@ def test_answers_that_nobody_reads_stay_with_the_provider(start: Start, provider
         return written
 
     with start(m=fat.account()) as service, ExitStack() as stack:
-        unread(1)  # a tokenizer is loaded once, and jobs a second after the start
-        time.sleep(2)
+        unread(1)  # a tokenizer is loaded once
+        service.settle()
         before = service.memory()
         written = unread(20)
 
