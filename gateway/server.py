@@ -186,14 +186,14 @@ def reload(app: App, directory: Path) -> list[str]:
 
 async def _watch(directory: Path, wanted: asyncio.Event, over: asyncio.Event) -> None:
     """Kubernetes swaps a link rather than writing a file: so the folder is watched, not the files."""
-    async for _ in awatch(directory, watch_filter=_config_file, stop_event=over, recursive=True, step=400, debounce=400):
+    async for _ in awatch(directory, watch_filter=is_config, stop_event=over, recursive=True, step=400, debounce=400):
         wanted.set()
 
 
 _usual_file = DefaultFilter()
 
 
-def _config_file(change: Change, path: str) -> bool:
+def is_config(change: Change, path: str) -> bool:
     """Whether it may be a file that is read, or a folder or link with some in it: a database in the same folder changes all the time."""
     name = Path(path).name
     return _usual_file(change, path) and ("." not in name or name.startswith("..") or name.endswith((".yaml", ".yml")))

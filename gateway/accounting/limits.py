@@ -1,6 +1,7 @@
 """How much a team, a key or a user may ask for: requests and tokens a minute, and requests at once; and what a client is told about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -84,7 +85,13 @@ def _told(bucket: Bucket, used: int, ms: float) -> Headers:
     if not bucket.width:
         return []
     limit, remaining, reset = NAMES[bucket.unit]
-    return [(limit, b"%d" % bucket.cap), (remaining, b"%d" % max(0, bucket.cap - used)), (reset, duration(max(0, int(ms))).encode())]
+    return [(limit, b"%d" % bucket.cap), (remaining, b"%d" % max(0, bucket.cap - used)), (reset, _reset(int(ms)))]
+
+
+@lru_cache(1024)
+def _reset(ms: int) -> bytes:
+    """Remembered, since what has just been counted is gone after a period and a part of a slot."""
+    return duration(max(0, ms)).encode()
 
 
 def _retry(ms: int) -> Headers:
