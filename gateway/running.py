@@ -66,7 +66,7 @@ def make_app(settings: Settings, directory: Path | None) -> App:
         ring=ring,
         metrics=Scraped(metrics, told.admin),
     )
-    metrics.watch(app)
+    metrics.gauges = app.gauges
     if settings.gateway.admin.key:
         app.admin = LazyAdmin(app, settings.gateway.admin.key, directory, store, ring)
     gc.collect()

@@ -28,7 +28,7 @@ def serve(gateway: Serve, *accounts: object) -> tuple[Served, Metrics]:
     page = Scraped(metrics, Admin(key=ADMIN, metrics_key=SCRAPER))
     served = gateway({"providers": providers, "models": models}, metrics=page)
     served.app.sinks = (*served.app.sinks, metrics)
-    metrics.watch(served.app)
+    metrics.gauges = served.app.gauges
     return served, metrics
 
 
@@ -85,3 +85,16 @@ def test_a_client_cannot_make_it_grow(gateway: Serve) -> None:
 
     assert len(found) == MOST + 1
     assert found['{account="other",model="other",status="other",team="other"}'] == 2 * MOST
+
+
+def test_times_fall_into_the_buckets_that_they_belong_to() -> None:
+    metrics = Metrics()
+    for seconds in (0.05, 0.051, 7.0, 1000.0):
+        metrics(Record(time(), "r", "POST", "/v1/chat/completions", 200, seconds, 1.5, served="p/x", stream=seconds > 5))
+    page = metrics.page().decode()
+
+    buckets = lines(page, "banjia_request_seconds_bucket")
+    assert [buckets[f'{{account="p",le="{bound}"}}'] for bound in ("0.05", "0.1", "5.0", "10.0", "300.0", "+Inf")] == [1, 2, 2, 3, 3, 4]
+    assert lines(page, "banjia_request_seconds_sum")['{account="p"}'] == pytest.approx(1007.101)
+    assert lines(page, "banjia_overhead_seconds_bucket")['{le="0.001"}'] == 0
+    assert lines(page, "banjia_overhead_seconds_bucket")['{le="0.002"}'] == 2

@@ -80,7 +80,7 @@ def opened(gateway: Serve, url: str, journal: Path, config: Json, *teams: Json, 
         ring=ring,
         metrics=Scraped(metrics, Admin(key=ADMIN)),
     )
-    metrics.watch(served.app)
+    metrics.gauges = served.app.gauges
     served.app.sinks = (*served.app.sinks, metrics)
     served.app.admin = LazyAdmin(served.app, ADMIN, directory, store, ring)
     with httpx.Client(base_url=served.url, timeout=PATIENCE, trust_env=False, verify=NO_TLS) as client:
