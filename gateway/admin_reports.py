@@ -18,6 +18,9 @@ from gateway.admin_client import AdminClient
 Row = dict[str, Any]
 WIDE = 200
 COUNTS = ("requests", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
+"""Always shown."""
+UNITS = ("images", "seconds", "characters")
+"""Shown where there are any."""
 
 
 def as_text(value: Any) -> str:
@@ -140,9 +143,10 @@ def show_usage(client: AdminClient, asked: Mapping[str, str | None], group_by: s
     rows: list[Row] = answer["data"]
     groups = [name for name in dict.fromkeys(part.strip() for part in group_by.split(",")) if name]
     currencies = sorted({currency for row in rows for currency in row["cost"]})
+    counts = (*COUNTS, *(unit for unit in UNITS if any(row.get(unit) for row in rows)))
     print_table(
-        (*groups, *COUNTS, *currencies),
-        ((*(row[name] for name in (*groups, *COUNTS)), *(row["cost"].get(currency) for currency in currencies)) for row in rows),
+        (*groups, *counts, *currencies),
+        ((*(row[name] for name in (*groups, *counts)), *(row["cost"].get(currency) for currency in currencies)) for row in rows),
     )
     if answer.get("has_more"):
         click.echo("There are more: ask for less at a time, or for --csv.", err=True)

@@ -8,9 +8,10 @@ from typing import Protocol
 from gateway.accounting.books import Books
 from gateway.api.auth import Ring, authenticate
 from gateway.api.routes import endpoint_of, not_for
-from gateway.api.serving import Serving
-from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send, event
+from gateway.api.serving import Runs, Serving
+from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send
 from gateway.deadline import Ticker
+from gateway.objects import Objects
 from gateway.room import Room
 from gateway.routing.health import Health
 from gateway.snapshot import Snapshot
@@ -52,11 +53,13 @@ class App:
         beside: tuple[Opened, ...] = (),
         ring: Ring | None = None,
         metrics: Page | None = None,
+        objects: Objects | None = None,
+        jobs: Runs | None = None,
     ) -> None:
         """`beside`: what is opened before and closed after everything else, in this order: the store, keys, jobs."""
         self.http = Http()
         """What requests are sent with, unless a test brings something else."""
-        self.serving = Serving(snapshot, upstream or self.http, Health(), books or Books(Memory()), ring)
+        self.serving = Serving(snapshot, upstream or self.http, Health(), books or Books(Memory()), ring, objects, jobs)
         self.serving.books.use(snapshot)
         self.sinks = sinks
         self._beside = beside
@@ -143,7 +146,7 @@ class App:
                 exchange.status = LEFT
             elif exchange.answered:
                 exchange.refused = str(stopping())
-                await exchange.end(event(stopping().body))
+                await exchange.end(exchange.fails(stopping()))
             else:
                 await exchange.refuse(stopping())
         except Exception:
@@ -151,7 +154,7 @@ class App:
             failed = failure(exchange.request_id)
             if exchange.answered:
                 exchange.refused = str(failed)
-                await exchange.end(event(failed.body))
+                await exchange.end(exchange.fails(failed))
             else:
                 await exchange.refuse(failed)
 

@@ -6,7 +6,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Struct
 from pydantic import AfterValidator, Field, model_validator
@@ -47,16 +47,22 @@ class Tier(Block):
 
 
 class Price(Block):
+    """What a model costs: by tokens, by units, or by both."""
+
     currency: Currency
-    tiers: Annotated[list[Tier], Field(min_length=1)]
+    tiers: list[Tier] = []
+    units: dict[Literal["images", "seconds", "characters"], Amount] = {}
+    """For one of them."""
     source: str
     as_of: date
     note: str | None = None
 
     @model_validator(mode="after")
     def _rising(self) -> "Price":
+        if not self.tiers and not self.units:
+            raise ValueError("a price has tiers, for tokens, or units")
         bounds = [tier.up_to for tier in self.tiers]
-        if bounds[-1] is not None:
+        if bounds and bounds[-1] is not None:
             raise ValueError("the last tier prices whatever is longer: leave out its up_to")
         if any(one is None or (other is not None and one >= other) for one, other in pairwise(bounds)):
             raise ValueError("each tier needs a larger up_to than the one before it")
@@ -65,7 +71,8 @@ class Price(Block):
     def rates(self) -> Rates:
         """What is computed with."""
         tiers = (Rate(one.up_to or 0, nano(one.input), nano(one.output or "0"), nano(one.cached or one.input)) for one in self.tiers)
-        return Rates(self.currency, tuple(tiers), self.as_of.isoformat())
+        units: dict[str, int] = {name: nano(amount) for name, amount in self.units.items()}
+        return Rates(self.currency, tuple(tiers), self.as_of.isoformat(), units)
 
 
 class Dimensions(Block):
@@ -79,7 +86,7 @@ class Dimensions(Block):
 
 
 class ModelRow(Block):
-    kind: Literal["chat", "embedding"]
+    kind: Literal["chat", "embedding", "image", "speech", "transcription", "moderation", "rerank"]
     surfaces: list[str] = []
     context: int = 0
     output: int = 0
@@ -100,6 +107,8 @@ class ModelRow(Block):
 
     @model_validator(mode="after")
     def _priced(self) -> "ModelRow":
+        if self.kind == "chat" and self.price and not self.price.tiers:
+            raise ValueError("the price of a chat model is of tokens")
         if self.kind == "chat" and self.price and any(tier.output is None for tier in self.price.tiers):
             raise ValueError("the price of a chat model says what its output costs")
         return self
@@ -141,12 +150,15 @@ class ModelsFile(Block):
         return next((name for glob, name in self.tokenizers.items() if fnmatchcase(model_id, glob)), "")
 
 
+KINDS = get_args(ModelRow.model_fields["kind"].annotation)
+
+
 def _entry(value: dict[str, Any]) -> dict[str, Any]:
     for name, said in value.items():
         if name == "defaults":
             right, wanted = isinstance(said, dict), "fields and their values"
         elif name == "kind":
-            right, wanted = said in ("chat", "embedding"), "chat or embedding"
+            right, wanted = said in KINDS, " or ".join(KINDS)
         else:
             right, wanted = isinstance(said, list) and all(isinstance(one, str) for one in said), "a list of models"
         if not right:

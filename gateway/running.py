@@ -29,7 +29,8 @@ from gateway.settings import Server
 from gateway.simulate import Simulators, parse_account
 from gateway.state.opening import state_of
 from gateway.store.engine import Store
-from gateway.store.ledger import Kept
+from gateway.store.ledger import StoreLedger
+from gateway.store.objects import StoredObjects
 from gateway.yaml_file import ConfigError, Problem
 from providers.load import load
 from providers.simulation import Brain
@@ -56,7 +57,7 @@ def make_app(settings: Settings, directory: Path | None) -> App:
     store = Store(told.storage.url, Path(told.storage.journal) if told.storage.journal else None)
     ring = Ring(store)
     metrics = Metrics()
-    books = Books(state_of(told.state.url), Kept(store))
+    books = Books(state_of(told.state.url), StoreLedger(store))
     jobs = Jobs(store, upkeep(store, books, keep=told.storage.keep))
     app = App(
         build(settings),
@@ -65,6 +66,8 @@ def make_app(settings: Settings, directory: Path | None) -> App:
         beside=(store, ring, jobs),
         ring=ring,
         metrics=Scraped(metrics, told.admin),
+        objects=StoredObjects(store),
+        jobs=jobs,
     )
     metrics.gauges = app.gauges
     if settings.gateway.admin.key:

@@ -215,7 +215,7 @@ class When(Block):
     stream: bool | None = None
     tools: bool | None = None
     images: bool | None = None
-    endpoint: Literal["chat", "embeddings"] | None = None
+    endpoint: Literal["chat", "embeddings", "images", "image_edits", "speech", "transcriptions", "moderations", "rerank"] | None = None
 
 
 class Hop(Block):

@@ -17,7 +17,16 @@ from gateway.settings import AccountLimits, Block, Breaker, Retry, Timeouts, Whe
 from providers.base import Adapter, Auth, Model, Target, Translator
 
 NOBODY = Holder("")
-ENDPOINT_OF_KIND = {"chat": "chat", "embedding": "embeddings"}
+ENDPOINTS_OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "chat": ("chat",),
+    "embedding": ("embeddings",),
+    "image": ("images", "image_edits"),
+    "speech": ("speech",),
+    "transcription": ("transcriptions",),
+    "moderation": ("moderations",),
+    "rerank": ("rerank",),
+}
+"""What a model of a kind may be asked for."""
 
 
 class Account(Struct, frozen=True):
@@ -252,7 +261,8 @@ def own_models(account: Account, catalog: Catalog) -> list[str]:
     if account.off or (account.adapter.deployers and not account.deployments):
         return []
     facts = [catalog.facts(account.vendor, name) for name in account.deployments or catalog.models.get(account.vendor, {})]
-    return [model.id for model in facts if serves(account, model) and ENDPOINT_OF_KIND[model.kind] in account.adapter.endpoints]
+    offered = account.adapter.endpoints.keys()
+    return [model.id for model in facts if serves(account, model) and not offered.isdisjoint(ENDPOINTS_OF_KIND[model.kind])]
 
 
 def named(account: Account, model: Model) -> Model:

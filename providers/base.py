@@ -195,6 +195,27 @@ class GoesOn(Protocol):
         ...
 
 
+@runtime_checkable
+class Deferred(Protocol):
+    """A translator of a vendor that takes a task, and is asked again and again what has come of it."""
+
+    def task(self, body: bytes) -> str:
+        """The id of the task that a reply to `request` tells of. Raises Fault."""
+        ...
+
+    def poll(self, task: str, target: Target) -> Outgoing:
+        """Asks how it stands."""
+        ...
+
+    def result(self, body: bytes) -> Json | None:
+        """What has come of it, in OpenAI's words; None while it is under way. Raises Fault where it has failed."""
+        ...
+
+    def cancel(self, task: str, target: Target) -> Outgoing | None:
+        """Ends it; None where the vendor cannot."""
+        ...
+
+
 class Credential(Struct, frozen=True):
     """What proves an account: headers, or what is added to the query string where a vendor wants it there."""
 

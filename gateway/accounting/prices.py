@@ -1,5 +1,6 @@
 """What a request costs, in whole nano units of a currency: 1 CNY is 1,000,000,000. No fraction is lost on the way, and none is invented."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from msgspec import Struct
@@ -20,6 +21,9 @@ class Rate(Struct, frozen=True):
     """Of the prompt, those that the provider had read before."""
 
 
+FREE = Rate(0, 0, 0, 0)
+
+
 class Rates(Struct, frozen=True):
     """A model's price list."""
 
@@ -28,13 +32,15 @@ class Rates(Struct, frozen=True):
     """By rising `up_to`; the last has no bound."""
     as_of: str
     """The day for which the list was stated, as in 2026-11-02."""
+    units: Mapping[str, int] = {}
+    """What one image, second or character costs, in nano units."""
 
     def of(self, prompt: int) -> Rate:
-        """The tier that prices a whole request with a prompt of that many tokens."""
+        """The tier that prices a whole request with a prompt of that many tokens; the model costs nothing by tokens if it has none."""
         for tier in self.tiers:
             if prompt <= tier.up_to or not tier.up_to:
                 return tier
-        return self.tiers[-1]
+        return self.tiers[-1] if self.tiers else FREE
 
 
 def cost(rates: Rates, prompt: int, cached: int, completion: int) -> int:
@@ -42,6 +48,11 @@ def cost(rates: Rates, prompt: int, cached: int, completion: int) -> int:
     rate = rates.of(prompt)
     cached = min(cached, prompt)
     return ((prompt - cached) * rate.input + cached * rate.cached + completion * rate.output + MILLION // 2) // MILLION
+
+
+def cost_of_units(rates: Rates, used: Mapping[str, int]) -> int:
+    """What images, seconds or characters cost, in nano units; those without a price cost nothing."""
+    return sum(used.get(unit, 0) * price for unit, price in rates.units.items())
 
 
 def expected(rates: Rates, prompt_tokens: int, answer_tokens: int) -> int:

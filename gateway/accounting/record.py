@@ -79,6 +79,11 @@ class UsageRecord(Struct, frozen=True):
     """Tokens that grants have paid for, by grant."""
     tags: Mapping[str, str] = {}
     """The request's metadata."""
+    images: int = 0
+    seconds: int = 0
+    """Of sound, rounded up."""
+    characters: int = 0
+    """What is billed by them and not by tokens."""
 
 
 def new_id(now: float) -> str:

@@ -1,6 +1,7 @@
 """One request's place in the books: what it may use is reserved before it is sent, and it is written down before its end is seen."""
 
 import asyncio
+from math import ceil
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from msgspec import Struct
 from gateway.accounting.books import Books, converted
 from gateway.accounting.grants import Drawn, Paid
 from gateway.accounting.limits import TOKENS, Told, headers_of, told
-from gateway.accounting.prices import cost, expected
+from gateway.accounting.prices import cost, cost_of_units, expected
 from gateway.accounting.record import Kind, UsageRecord, bounded_tags, new_id
 from gateway.routing.facts import Facts
 from gateway.routing.plan import Plan
@@ -199,6 +200,9 @@ class Booking:
             decision=encode(exchange.decision).decode() if exchange.decision is not None else "",
             granted=self._granted,
             tags=self._tags,
+            images=usage.get("images") or 0,
+            seconds=ceil(usage.get("seconds") or 0),
+            characters=usage.get("characters") or 0,
         )
 
     def _attempt(self, of: UsageRecord, hop: Hop) -> UsageRecord:
@@ -253,6 +257,8 @@ class Booking:
             rates = self._snapshot.catalog.prices.get(part.hop.account.vendor, {}).get(part.hop.target.model.id)
             if rates is not None:
                 nano = cost(rates, prompt, min(cached, prompt), completion)
+                if rates.units:
+                    nano += cost_of_units(rates, {unit: ceil(part.usage.get(unit) or 0) for unit in rates.units})
                 currency, as_of = currency or rates.currency, as_of or rates.as_of
                 total += converted(nano, rates.currency, currency, self._snapshot.catalog)
         self._nano, self._currency = total, currency

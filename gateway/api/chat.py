@@ -4,8 +4,8 @@ import time
 
 from gateway import usage
 from gateway.api import legacy_functions, validate
-from gateway.api.chat_out import complete, usage_of
-from gateway.api.chat_stream import Telling, tokenizer_of
+from gateway.api.chat_out import ChatStream, complete, usage_of
+from gateway.api.chat_stream import Form, Telling, tokenizer_of
 from gateway.api.idempotency import HEADER, once
 from gateway.api.serving import Serving, planned, received
 from gateway.api.wire import Exchange, refusal_of
@@ -31,9 +31,41 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
 
 
 async def _chat(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:
-    functions = "functions" in body
+    form = ChatForm(exchange, body)
     if legacy_functions.used(body):
         body = legacy_functions.as_tools(body)
+    await answer_as(exchange, serving, key, snapshot, body, form)
+
+
+class ChatForm:
+    """Chat's own."""
+
+    __slots__ = ("_body", "_exchange", "_functions")
+
+    def __init__(self, exchange: Exchange, body: Json) -> None:
+        self._exchange = exchange
+        self._body = body
+        self._functions = "functions" in body
+
+    def whole(self, answer: Json) -> Json:
+        return legacy_functions.plain(answer) if self._functions else answer
+
+    def stream(self, model: str) -> ChatStream:
+        return ChatStream(
+            model=model,
+            request_id=self._exchange.request_id,
+            now=time.time,
+            include_usage=bool((self._body.get("stream_options") or {}).get("include_usage")),
+            functions=self._functions,
+            answers=self._body.get("n") or 1,
+        )
+
+    async def over(self) -> None:
+        pass
+
+
+async def answer_as(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json, form: Form) -> None:
+    """Serves a request of chat that has been checked, and tells the answer in that form. Raises Refusal, Left."""
     plan = await planned("chat", body, exchange, key, snapshot, serving)
     if exchange.keep is None:  # what is kept is not in vain if the client has left
         exchange.watch()
@@ -41,9 +73,9 @@ async def _chat(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapsh
     attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict, payer=exchange.booking)
     try:
         if body.get("stream"):
-            await Telling(exchange, attempts, plan, deadline, body, functions=functions).tell()
+            await Telling(exchange, attempts, plan, deadline, body, form).tell()
         else:
-            await _plain(exchange, attempts, plan, body, functions=functions)
+            await _plain(exchange, attempts, plan, body, form)
     finally:
         deadline.close()
         attempts.close(exchange.usage)
@@ -70,18 +102,19 @@ def total_of(exchange: Exchange, plan: Plan) -> float:
     return min(total, patience) if patience > 0 else total
 
 
-async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, *, functions: bool) -> None:
+async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, form: Form) -> None:
     try:
-        whole = await attempts.plain(plan, lambda hop: [body], lambda hop, answers: _whole(exchange, hop, answers[0], functions=functions))
+        whole = await attempts.plain(plan, lambda hop: [body], lambda hop, answers: _whole(exchange, hop, answers[0]))
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
     if not whole.get("usage"):
         whole["usage"] = usage_of(await usage.estimated(body, usage.texts_of(whole), tokenizer_of(exchange.trail)))
     exchange.usage = whole["usage"]
     exchange.finish = whole["choices"][0].get("finish_reason") or ""
-    await exchange.answer(200, encode(whole))
+    reply = form.whole(whole)
+    await form.over()
+    await exchange.answer(200, encode(reply))
 
 
-def _whole(exchange: Exchange, hop: Hop, answer: Json, *, functions: bool) -> Json:
-    whole = complete(answer, model=hop.target.model.id, request_id=exchange.request_id, now=int(time.time()))
-    return legacy_functions.plain(whole) if functions else whole
+def _whole(exchange: Exchange, hop: Hop, answer: Json) -> Json:
+    return complete(answer, model=hop.target.model.id, request_id=exchange.request_id, now=int(time.time()))

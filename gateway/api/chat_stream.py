@@ -1,11 +1,11 @@
 """A streamed answer on its way to the client: from its first words to exactly one end, whatever becomes of the provider."""
 
 import asyncio
-import time
+from typing import Protocol
 
 from gateway import usage
-from gateway.api.chat_out import ChatStream
-from gateway.api.wire import Exchange, Left, event, refusal_of
+from gateway.api.grammar import Grammar
+from gateway.api.wire import Exchange, Left, refusal_of
 from gateway.deadline import Deadline
 from gateway.emulation.goingon import may_go_on, what_is_left
 from gateway.emulation.whole import added
@@ -21,16 +21,29 @@ LONGEST_KEPT = 64 << 10
 """Characters that are kept of an answer for counting, should no usage come."""
 
 
+class Form(Protocol):
+    """How a surface tells an answer of chat."""
+
+    def whole(self, answer: Json) -> Json:
+        """Its reply, made of a complete chat completion with usage, which may be edited."""
+
+    def stream(self, model: str) -> Grammar:
+        """How it is told as it comes. `model`: what serves, should the provider not say."""
+
+    async def over(self) -> None:
+        """Awaited when all has been said and the client has not seen the end yet: what must be kept is kept here. Raises nothing."""
+
+
 class Telling:
     """One stream. It ends with a finish and [DONE], or with an error event and neither."""
 
-    def __init__(self, exchange: Exchange, attempts: Attempts, plan: Plan, deadline: Deadline, body: Json, *, functions: bool) -> None:
+    def __init__(self, exchange: Exchange, attempts: Attempts, plan: Plan, deadline: Deadline, body: Json, form: Form) -> None:
         self._exchange = exchange
         self._attempts = attempts
         self._plan = plan
         self._deadline = deadline
         self._body = body
-        self._functions = functions
+        self._form = form
         self._spent: list[Json | None] = []
         """Usage of answers that broke off and were gone on with."""
         self._counted = 0
@@ -49,14 +62,8 @@ class Telling:
         except Fault as fault:
             raise refusal_of(fault, trail) from fault
         self._deadline.extend(self._plan.hops[0].timeouts.total)  # a client's read timeout is of each wait, not of a whole stream
-        out = ChatStream(
-            model=trail.hop.target.model.id if trail.hop else "",
-            request_id=exchange.request_id,
-            now=time.time,
-            include_usage=bool((self._body.get("stream_options") or {}).get("include_usage")),
-            functions=self._functions,
-            answers=self._body.get("n") or 1,
-        )
+        out = self._form.stream(trail.hop.target.model.id if trail.hop else "")
+        exchange.fails = out.fails
         try:
             await exchange.begin()
             await self._words(begun, out)
@@ -67,7 +74,7 @@ class Telling:
                 counted.cancel()
             exchange.usage, exchange.finish = out.usage, out.finish
 
-    async def _words(self, begun: Begun, out: ChatStream) -> None:
+    async def _words(self, begun: Begun, out: Grammar) -> None:
         further: Begun | None = begun
         while further is not None:
             begun = further
@@ -92,14 +99,15 @@ class Telling:
         refusal = refusal_of(fault, self._exchange.trail)
         self._exchange.refused = str(refusal)
         await self._settle_late(out)
-        return await self._finish(event(refusal.body), out)
+        return await self._finish(out.fails(refusal), out)
 
-    async def _finish(self, events: bytes, out: ChatStream) -> None:
+    async def _finish(self, events: bytes, out: Grammar) -> None:
         """The end of the answer, when it is known what it has used."""
         self._exchange.usage, self._exchange.finish = out.usage, out.finish
+        await self._form.over()
         await self._hand_over(events, last=True)
 
-    async def _all_of(self, begun: Begun, out: ChatStream) -> bytes:
+    async def _all_of(self, begun: Begun, out: Grammar) -> bytes:
         """Hands over all but the last events of an answer. Raises Fault where it breaks off."""
         await self._hand_over(out.feed(begun.first))
         while (chunks := await begun.more()) is not None:
@@ -111,7 +119,7 @@ class Telling:
                     self._keep_less(out)
         return out.feed(begun.rest())
 
-    def _keep_less(self, out: ChatStream) -> None:
+    def _keep_less(self, out: Grammar) -> None:
         """Of a long answer only so much is kept, unless it may have to be gone on with: the rest is counted beside the stream, should no
         usage come."""
         hop = self._exchange.trail.hop
@@ -123,7 +131,7 @@ class Telling:
             said = ""
         out.others, out.words = [], [said]  # one text takes less room than its words
 
-    async def _further(self, fault: Fault, out: ChatStream) -> Begun | None:
+    async def _further(self, fault: Fault, out: Grammar) -> Begun | None:
         """The rest of an answer that broke off, where the route wants it and another hop can give it; else None."""
         hop, said = self._exchange.trail.hop, "".join(out.words)
         if hop is None or not hop.goes_on or not may_go_on(self._body, fault, said, called=out.called):
@@ -152,7 +160,7 @@ class Telling:
             out.continued_by.append(self._exchange.trail.hop.name)
         return begun
 
-    async def _settle(self, out: ChatStream) -> None:
+    async def _settle(self, out: Grammar) -> None:
         """What was used, counted where nobody tells: also of an answer that was cut off, by whomever."""
         if out.usage is None:
             said = [*out.others, *out.words[self._counted :]]
@@ -164,7 +172,7 @@ class Telling:
             out.usage = added([*self._spent, out.usage])
             self._spent = []
 
-    async def _settle_late(self, out: ChatStream) -> None:
+    async def _settle_late(self, out: Grammar) -> None:
         """The same for an answer that is over, when no deadline may spoil its record."""
         self._deadline.close()
         try:

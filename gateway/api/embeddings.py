@@ -10,8 +10,8 @@ from typing import Any
 from gateway import tokens
 from gateway.api import validate
 from gateway.api.chat import deadline_of
-from gateway.api.chat_out import name_of
 from gateway.api.forms import is_count, odd, usage_in
+from gateway.api.grammar import name_of
 from gateway.api.idempotency import HEADER, once
 from gateway.api.serving import Serving, planned, received
 from gateway.api.wire import Exchange, Refusal, refusal_of

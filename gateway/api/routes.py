@@ -1,6 +1,6 @@
 """Which address is served by what. The data plane's own table: looked up before any framework."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.api.chat import chat
 from gateway.api.embeddings import embeddings
@@ -8,25 +8,40 @@ from gateway.api.models import list_models, one_model
 from gateway.api.serving import Serving
 from gateway.api.wire import Exchange, Refusal
 
-Endpoint = Callable[[Exchange, Serving], Awaitable[None]]
+Endpoint = Callable[..., Awaitable[None]]
+"""Given the exchange, what serves, and the parts of the address that stand for `{…}`."""
+Routes = Mapping[str, Mapping[str, Endpoint]]
+"""By address, as in /v1/files/{id}/content, and method."""
 
-PATHS: dict[str, dict[str, Endpoint]] = {
+CHAT: Routes = {
     "/v1/chat/completions": {"POST": chat},
     "/v1/embeddings": {"POST": embeddings},
     "/v1/models": {"GET": list_models},
 }
-DEPLOYMENTS = {"chat/completions": chat, "embeddings": embeddings}
+PARTS: tuple[Routes, ...] = (CHAT,)
+"""Each surface's own."""
+PATHS: dict[str, Mapping[str, Endpoint]] = {path: methods for part in PARTS for path, methods in part.items() if "{" not in path}
+PATTERNS: dict[tuple[str, ...], Mapping[str, Endpoint]] = {
+    tuple("" if name.startswith("{") else name for name in path.split("/")): methods
+    for part in PARTS
+    for path, methods in part.items()
+    if "{" in path
+}
+"""By the parts of an address, "" for any."""
+DEPLOYMENTS: dict[str, Endpoint] = {"chat/completions": chat, "embeddings": embeddings}
 MODEL = "/v1/models/"
 AZURE = "/openai/deployments/"
 
 
-def endpoint_of(exchange: Exchange) -> Endpoint:
+def endpoint_of(exchange: Exchange) -> Callable[[Exchange, Serving], Awaitable[None]]:
     """What serves the request. Raises Refusal(404) or Refusal(405)."""
     methods = PATHS.get(exchange.path)
+    ids: tuple[str, ...] = ()
     if methods is None:
-        methods = _methods(canonical(exchange.path))
+        methods, ids = _methods(canonical(exchange.path))
     if exchange.method in methods:
-        return methods[exchange.method]
+        endpoint = methods[exchange.method]
+        return (lambda exchange, serving: endpoint(exchange, serving, *ids)) if ids else endpoint
     if not methods:
         raise Refusal(
             404, f"Unknown request URL: {exchange.method} {exchange.path[:200]}. Is the base URL right? It ends in /v1.", code="unknown_url"
@@ -40,17 +55,21 @@ def not_for(exchange: Exchange, allowed: str) -> Refusal:
     return Refusal(405, message, code="method_not_allowed", headers=[(b"allow", allowed.encode())])
 
 
-def _methods(path: str) -> dict[str, Endpoint]:
+def _methods(path: str) -> tuple[Mapping[str, Endpoint], tuple[str, ...]]:
     if path in PATHS:
-        return PATHS[path]
+        return PATHS[path], ()
     if path.startswith(MODEL):
-        name = path.removeprefix(MODEL)
-        return {"GET": lambda exchange, serving: one_model(exchange, serving, name)}
+        return {"GET": one_model}, (path.removeprefix(MODEL),)
     if path.startswith(AZURE):
         deployment, _, rest = path.removeprefix(AZURE).partition("/")
-        if deployment and rest in DEPLOYMENTS:
-            return {"POST": lambda exchange, serving: DEPLOYMENTS[rest](exchange, serving, deployment)}
-    return {}
+        return ({"POST": DEPLOYMENTS[rest]}, (deployment,)) if deployment and rest in DEPLOYMENTS else ({}, ())
+    names = path.split("/")
+    for pattern, methods in PATTERNS.items():
+        if len(pattern) == len(names) and all(part in ("", name) for part, name in zip(pattern, names, strict=True)):
+            ids = tuple(name for part, name in zip(pattern[1:], names[1:], strict=True) if not part)
+            if all(ids):
+                return methods, ids
+    return {}, ()
 
 
 def canonical(path: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +13,8 @@ from gateway.accounting.books import Books
 from gateway.api.auth import Ring, authenticate
 from gateway.api.booking import Booking
 from gateway.api.wire import Exchange, Refusal
+from gateway.jobs.base import Run
+from gateway.objects import Objects
 from gateway.routing.decision import AT_ANY_TIME, decision_of, route_told
 from gateway.routing.facts import Facts, conversation_of, facts_of
 from gateway.routing.health import Health
@@ -22,6 +25,17 @@ from gateway.upstream import Upstream
 from providers.base import Json
 
 
+class Runs(Protocol):
+    """Work that goes on when the request that asked for it has been answered. All of these raise StoreLost."""
+
+    async def start(self, job: str, given: Any = None, *, id: str) -> None:
+        """Starts a job on one of the replicas. A second time under the same id it does nothing."""
+
+    async def look(self, id: str) -> Run | None: ...
+
+    async def cancel(self, id: str) -> None: ...
+
+
 class Serving(Struct):
     """One reference to the config of now, which a reload swaps, and the way to the providers. A request takes `snapshot` once."""
 
@@ -30,6 +44,9 @@ class Serving(Struct):
     health: Health
     books: Books
     ring: Ring | None = None
+    objects: Objects | None = None
+    """What teams keep here; None where nothing is stored."""
+    jobs: Runs | None = None
 
 
 def received(endpoint: str, exchange: Exchange, serving: Serving) -> tuple[Key, Snapshot]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from random import getrandbits
 from time import perf_counter, time
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from msgspec import DecodeError, Struct, ValidationError
 
@@ -79,9 +79,9 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "booking", "decision", "finish",
-        "first_byte", "headers", "keep", "key", "left", "limits", "method", "model", "path", "refused", "request_id", "route", "scope",
-        "size", "started", "status", "stream", "team", "ticker", "trail", "usage",
+        "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "booking", "decision", "fails", "finish",
+        "first_byte", "headers", "keep", "key", "left", "limits", "method", "model", "path", "refused", "request_id", "route", "says_no",
+        "scope", "size", "started", "status", "stream", "team", "ticker", "trail", "usage",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker, patience: float) -> None:
@@ -118,6 +118,10 @@ class Exchange:
         self.first_byte = 0.0
         """When the first of the answer went out, by `perf_counter`."""
         self.decision: Decision | None = None
+        self.says_no: Callable[[Refusal], Json] = body_of
+        """How a refusal is told, on surfaces that are not OpenAI's."""
+        self.fails: Callable[[Refusal], bytes] = failed
+        """How a stream that has begun tells that it breaks off."""
         self._task: asyncio.Task[Any] | None = None
         self._patience = patience
         self._due = 0.0
@@ -125,6 +129,10 @@ class Exchange:
         self._watcher: asyncio.Task[None] | None = None
 
     # ---- the request ----
+
+    def query(self) -> dict[str, str]:
+        """What stands behind the `?`. Of a name that is given twice the last one counts."""
+        return dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100))
 
     async def read(self, most: int) -> bytes:
         """The body. Raises Refusal: 413 for one larger than `most` bytes, before it is read where it says so itself; 415 for a compressed
@@ -255,7 +263,7 @@ class Exchange:
 
     async def refuse(self, refusal: Refusal) -> None:
         self.refused = str(refusal)
-        await self.answer(refusal.status, encode(refusal.body), refusal.headers)
+        await self.answer(refusal.status, encode(self.says_no(refusal)), refusal.headers)
 
     async def begin(self) -> None:
         """The head of a stream. From here on a failure can only be told within it."""
@@ -298,6 +306,16 @@ class Exchange:
             self.refused,
             self.decision,
         )
+
+
+def body_of(refusal: Refusal) -> Json:
+    """OpenAI's words for it."""
+    return refusal.body
+
+
+def failed(refusal: Refusal) -> bytes:
+    """The same within a stream."""
+    return event(refusal.body)
 
 
 def told(change: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.accounting.books import Books
 from gateway.jobs.base import Job, Steps
 from gateway.store.engine import Store
+from gateway.store.objects import forget as forget_objects
 from gateway.store.replies import forget as forget_replies
 from gateway.store.rollup import Kept, forget, roll_up
 
@@ -29,6 +30,9 @@ def upkeep(store: Store, books: Books, *, keep: float, billed: Billed | None = N
     async def replies(steps: Steps, _: Any) -> Any:
         return await steps.do("forget answers", lambda: forget_replies(store))
 
+    async def objects(steps: Steps, _: Any) -> Any:
+        return await steps.do("forget objects", lambda: forget_objects(store))
+
     async def grants(steps: Steps, _: Any) -> Any:
         """A look at each grant: forecasts are made of what looks have seen."""
 
@@ -37,7 +41,12 @@ def upkeep(store: Store, books: Books, *, keep: float, billed: Billed | None = N
 
         return await steps.do("look", look)
 
-    jobs = (Job("usage", usage, "7 * * * *"), Job("replies", replies, "27 * * * *"), Job("grants", grants, "*/5 * * * *"))
+    jobs = (
+        Job("usage", usage, "7 * * * *"),
+        Job("replies", replies, "27 * * * *"),
+        Job("objects", objects, "37 * * * *"),
+        Job("grants", grants, "*/5 * * * *"),
+    )
     if billed is None:
         return jobs
 

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta, timezone
 from gateway.globs import matches
 from gateway.routing.facts import Facts
 from gateway.settings import When
-from gateway.snapshot import ENDPOINT_OF_KIND, Account, Hop, Key, Snapshot, Waiver, serves
+from gateway.snapshot import ENDPOINTS_OF_KIND, Account, Hop, Key, Snapshot, Waiver, serves
 
 CHINA = timezone(timedelta(hours=8))
 """Filings and their exceptions go by the days of the office that keeps the register."""
@@ -26,7 +26,7 @@ def barrier(account: Account, model: str, endpoint: str, key: Key, snapshot: Sna
     facts = snapshot.catalog.facts(account.vendor, model)
     if not serves(account, facts):
         return "surface", f"the model is served on {', '.join(facts.surfaces)}, not on {account.adapter.surface}"
-    if model in snapshot.catalog.models.get(account.vendor, {}) and ENDPOINT_OF_KIND[facts.kind] != endpoint:
+    if model in snapshot.catalog.models.get(account.vendor, {}) and endpoint not in ENDPOINTS_OF_KIND[facts.kind]:
         return "endpoint", f"the model is of kind {facts.kind}"
     return None
 

@@ -14,7 +14,7 @@ from gateway.store.sums import END_OF_TIME
 from gateway.store.usage import Asked, report
 
 
-class Kept:
+class StoreLedger:
     """Records in a store."""
 
     def __init__(self, store: Store) -> None:

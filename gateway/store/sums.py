@@ -12,7 +12,7 @@ DAY = 86_400
 END_OF_TIME = 253_402_300_800.0
 """The year 10000."""
 DIMENSIONS = ("team", "key", "user", "account", "model", "served_model", "currency")
-COUNTS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "cost")
+COUNTS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "images", "seconds", "characters", "cost")
 
 
 def day_of(dialect: str) -> ColumnElement[int]:

@@ -39,6 +39,7 @@ usage = Table(
     Column("decision", Text, nullable=False),
     Column("granted", Text, nullable=False),
     Column("tags", Text, nullable=False),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in ("images", "seconds", "characters")),
     Index("usage_granted", "time", sqlite_where=text("granted NOT IN ('', '{}')"), postgresql_where=text("granted NOT IN ('', '{}')")),
     Index("usage_id", "id", unique=True),
     Index("usage_time", "time"),
@@ -62,6 +63,7 @@ usage_daily = Table(
     Column("completion_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("cost", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in ("images", "seconds", "characters")),
 )
 """Usage of finished days, added up. `day`: days since 1970-01-01, UTC."""
 
@@ -131,3 +133,23 @@ replies = Table(
 )
 """Answers to requests that came with an `Idempotency-Key`. `id`: SHA-256 over team, key, path and header, in hex; `digest`: over the body.
 `status`: 0 for a claim, whose owner is answering. `until`: from when it is as if it were not there."""
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("until", Double),
+    Column("position", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("objects_listed", "kind", "team", "parent", "position"),
+    Index("objects_parent", "parent", sqlite_where=text("parent != ''"), postgresql_where=text("parent != ''")),
+    Index("objects_until", "until", sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL")),
+)
+"""What teams have made by the API and ask for again by its id: files, batches, responses, and so on. `body`: JSON. `position`: the order
+in which they were made. `until`: from when it is as if it were not there."""

@@ -15,7 +15,7 @@ from gateway.keyring import Ring
 from gateway.state.memory import Memory
 from gateway.store import keys
 from gateway.store.engine import Store
-from gateway.store.ledger import Kept
+from gateway.store.ledger import StoreLedger
 from providers.base import Json
 from tests.conftest import KEY, PATIENCE, TEAM, Background, Served
 from tests.gateway.provider import END, HOLD, RESET, STREAM, Make, failed, said, streamed, word
@@ -34,7 +34,7 @@ class Stored:
     def serve(self, config: Json, *teams: Json) -> Served:
         self.store = Store(f"sqlite:///{self._path}")
         ring = Ring(self.store, every=0.05)
-        return self._gateway(config, *teams, books=Books(Memory(), Kept(self.store)), beside=(self.store, ring), ring=ring)
+        return self._gateway(config, *teams, books=Books(Memory(), StoreLedger(self.store)), beside=(self.store, ring), ring=ring)
 
     def rows(self) -> list[dict[str, Any]]:
         with sqlite3.connect(self._path) as database:

@@ -107,7 +107,7 @@ def test_a_deployer_can_retire_a_shipped_model_whose_price_stays_known(tmp_path:
 @pytest.mark.parametrize(
     ("price", "why"),
     [
-        ("[]", "at least 1"),
+        ("[]", "tiers, for tokens, or units"),
         ("[{input: 0.8, output: '2'}]", "string"),
         ("[{input: '0,8', output: '2'}]", "expected an amount"),
         ("[{input: '-1', output: '2'}]", "expected an amount"),

@@ -11,7 +11,7 @@ from gateway.api.booking import Booking
 from gateway.api.wire import Exchange
 from gateway.state.memory import Memory
 from gateway.store.engine import Store
-from gateway.store.ledger import Kept
+from gateway.store.ledger import StoreLedger
 from tests.conftest import TEAM, Served
 from tests.gateway.provider import END, STREAM, Make, said, word
 
@@ -22,7 +22,7 @@ ANSWERS = {"plain": said(), "stream": (STREAM, word("Hi"), END, b"data: [DONE]\n
 def test_an_answer_that_is_over_leaves_nothing_behind(gateway: Callable[..., Served], provider: Make, tmp_path: Path, kind: str) -> None:
     store = Store(f"sqlite:///{tmp_path}/usage.db")
     config = {"providers": {"p": provider(ANSWERS[kind]).account()}, "models": {"m": {"serve": "p/x", "retry": {"max": 0}}}}
-    served = gateway(config, {**TEAM, "limits": {"rpm": 1000}}, books=Books(Memory(), Kept(store)), beside=(store,))
+    served = gateway(config, {**TEAM, "limits": {"rpm": 1000}}, books=Books(Memory(), StoreLedger(store)), beside=(store,))
     gc.collect()
     gc.disable()
     try:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.chat_out import one_line
+from gateway.api.grammar import one_line
 from gateway.api.validate import chat, embeddings
 from gateway.api.wire import Refusal
 from gateway.routing.health import Health

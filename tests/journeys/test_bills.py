@@ -14,7 +14,7 @@ from gateway.brain.scripted import Scripted
 from gateway.simulate import Simulators
 from gateway.state.memory import Memory
 from gateway.store.engine import Store
-from gateway.store.ledger import Kept
+from gateway.store.ledger import StoreLedger
 from gateway.store.tables import usage
 from providers.base import Json
 from tests.conftest import PATIENCE, Background, Listening, Served, catalog
@@ -84,7 +84,7 @@ def address(background: Background) -> Iterator[str]:
 @pytest.fixture
 def kiosk(gateway: Callable[..., Served], address: str, background: Background, tmp_path: Path) -> Kiosk:
     store = Store(f"sqlite:///{tmp_path}/usage.db")
-    books = Books(Memory(), Kept(store))
+    books = Books(Memory(), StoreLedger(store))
     return Kiosk(gateway(gateway_yaml(address, address), *teams_yaml().values(), books=books, beside=(store,)), store, background, address)
 
 
@@ -146,7 +146,7 @@ def test_an_answer_whose_client_leaves_is_booked_as_far_as_the_vendor_has_billed
     one = provider((STREAM, billed_word(1), billed_word(2), HOLD))
     store = Store(f"sqlite:///{tmp_path}/usage.db")
     config = {"providers": {"p": one.account()}, "models": {"m": "p/x"}}
-    served = gateway(config, books=Books(Memory(), Kept(store)), beside=(store,))
+    served = gateway(config, books=Books(Memory(), StoreLedger(store)), beside=(store,))
     body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
 
     with served.client.stream("POST", "/v1/chat/completions", json=body) as reply:

@@ -13,7 +13,7 @@ import pytest
 from gateway.accounting.books import Books
 from gateway.state.memory import Memory
 from gateway.store.engine import Store
-from gateway.store.ledger import Kept
+from gateway.store.ledger import StoreLedger
 from gateway.store.tables import replies, usage
 from providers.base import Json
 from tests.conftest import KEY, PATIENCE, TEAM, Background, Served
@@ -41,7 +41,7 @@ class Replicas:
         self._stores.append(store)
         route = {"serve": "p/x", "retry": {"max": 0}}
         config = {"providers": {"p": provider.account()}, "models": {"m": route}}
-        return self._gateway(config, *teams, books=Books(Memory(), Kept(store)), beside=(store,))
+        return self._gateway(config, *teams, books=Books(Memory(), StoreLedger(store)), beside=(store,))
 
     def count(self, table: Any, **where: Any) -> int:
         async def found() -> int:

@@ -47,9 +47,15 @@ def some(count: int = 400, days: int = 6, seed: int = 5) -> list[UsageRecord]:
             cached_tokens=chance.randrange(100),
             completion_tokens=chance.randrange(500),
             reasoning_tokens=chance.randrange(50),
+            images=chance.randrange(3),
+            seconds=chance.randrange(100),
+            characters=chance.randrange(2000),
         )
         for time in times
     ]
+
+
+COUNTED = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "images", "seconds", "characters")
 
 
 def expected(records: list[UsageRecord], asked: Asked) -> list[dict[str, Any]]:
@@ -63,7 +69,7 @@ def expected(records: list[UsageRecord], asked: Asked) -> list[dict[str, Any]]:
         named = {name: day(int(one.time // DAY) - TODAY) if name == "day" else getattr(one, name) for name in asked.group_by}
         row = rows.setdefault(tuple(named.values()), {**named, "requests": 0, "cost": {}})
         row["requests"] += one.kind != "attempt"
-        for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"):
+        for name in COUNTED:
             row[name] = row.get(name, 0) + getattr(one, name)
         if one.currency:
             row["cost"][one.currency] = row["cost"].get(one.currency, 0) + one.cost
@@ -281,13 +287,13 @@ def test_a_spreadsheet_executes_nothing(cell: Any, text: str) -> None:
 
 
 def test_a_report_as_csv_has_a_column_for_each_currency() -> None:
-    numbers = {"requests": 1, "prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 3, "reasoning_tokens": 0}
+    numbers = {"requests": 1, **dict.fromkeys(COUNTED, 0), "prompt_tokens": 2, "completion_tokens": 3}
     rows = [{"team": "=1+1", **numbers, "cost": {"CNY": "0.5"}}, {"team": "red", **numbers, "cost": {"CNY": "1", "USD": "2"}}]
 
     text = "".join(csv_of(Report(rows), ["team"]))
 
     assert [*csv.reader(io.StringIO(text))] == [
-        ["team", "requests", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "cost_CNY", "cost_USD"],
-        ["'=1+1", "1", "2", "0", "3", "0", "0.5", ""],
-        ["red", "1", "2", "0", "3", "0", "1", "2"],
+        ["team", "requests", *COUNTED, "cost_CNY", "cost_USD"],
+        ["'=1+1", "1", "2", "0", "3", "0", "0", "0", "0", "0.5", ""],
+        ["red", "1", "2", "0", "3", "0", "0", "0", "0", "1", "2"],
     ]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.chat_out import ChatStream, answer_id, complete, usage_of
+from gateway.api.chat_out import ChatStream, complete, usage_of
+from gateway.api.grammar import answer_id
 from providers.base import Json
 
 

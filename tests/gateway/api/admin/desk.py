@@ -15,7 +15,7 @@ from gateway.observe.scraped import Scraped
 from gateway.settings import Admin
 from gateway.state.memory import Memory
 from gateway.store.engine import Store
-from gateway.store.ledger import Kept
+from gateway.store.ledger import StoreLedger
 from providers.base import Json
 from tests.conftest import NO_TLS, PATIENCE, TEAM, Served
 
@@ -75,7 +75,7 @@ def opened(gateway: Serve, url: str, journal: Path, config: Json, *teams: Json, 
     served = gateway(
         config,
         *(teams or (TEAM, BLUE)),
-        books=Books(Memory(), Kept(store)),
+        books=Books(Memory(), StoreLedger(store)),
         beside=(store, ring),
         ring=ring,
         metrics=Scraped(metrics, Admin(key=ADMIN)),

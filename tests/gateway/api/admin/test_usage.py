@@ -52,7 +52,7 @@ def test_usage_is_added_up_by_what_it_is_asked_for(everywhere: Office, fill: Fil
         "data": [
             {
                 "requests": 3, "prompt_tokens": 17, "cached_tokens": 0, "completion_tokens": 5, "reasoning_tokens": 2,
-                "cost": {"CNY": "0.0123", "USD": "1"},
+                "images": 0, "seconds": 0, "characters": 0, "cost": {"CNY": "0.0123", "USD": "1"},
             }
         ],
         "has_more": False,
@@ -106,10 +106,13 @@ def test_csv_is_what_a_spreadsheet_may_open(everywhere: Office, fill: Fill) -> N
 
     assert sums.headers["content-type"] == "text/csv; charset=utf-8"
     assert [*csv.reader(io.StringIO(sums.text))] == [
-        ["model", "requests", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "cost_CNY", "cost_USD"],
-        ["'=cmd|'/C calc'!A0", "1", "7", "0", "0", "2", "0", ""],
-        ["gpt-4o", "2", "10", "0", "5", "0", "0.0123", "1"],
-    ]
+        [
+            "model", "requests", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens",
+            "images", "seconds", "characters", "cost_CNY", "cost_USD",
+        ],
+        ["'=cmd|'/C calc'!A0", "1", "7", "0", "0", "2", "0", "0", "0", "0", ""],
+        ["gpt-4o", "2", "10", "0", "5", "0", "0", "0", "0", "0.0123", "1"],
+    ]  # fmt: skip
     found = [*csv.DictReader(io.StringIO(rows.text))]
     assert [row["cost"] for row in found] == ["0.0123", "1", "0"]
     assert found[2]["model"] == "'=cmd|'/C calc'!A0"
