@@ -9,6 +9,7 @@ from msgspec import DecodeError, Struct, ValidationError
 from providers.base import SHAPELESS, Fault, Json, Kind, Outgoing, Stream, Target, decode, encode
 from providers.faults import Errors, make_fault
 from providers.fields import Fields, Rule, apply, drop, kept_here, native, served_model
+from providers.likeness import Likeness
 from providers.sse import MARK, EventReader, EventTooLong
 from providers.unfinished import unfinished
 
@@ -95,11 +96,12 @@ class Chunks:
     read is passed over, but then a reason to finish has to come.
     """
 
-    __slots__ = ("_begun", "_calls", "_chat", "_done", "_open", "_reader", "_unread")
+    __slots__ = ("_begun", "_calls", "_chat", "_done", "_like", "_open", "_reader", "_unread")
 
     def __init__(self, chat: OpenAIChat) -> None:
         self._chat = chat
         self._reader = EventReader()
+        self._like = Likeness()
         self._calls: dict[int, list[str]] = {}
         self._begun: set[int] = set()
         self._open: set[int] = set()
@@ -126,6 +128,9 @@ class Chunks:
     def _chunks(self, payloads: list[bytes]) -> list[Json]:
         chunks: list[Json] = []
         for payload in payloads:
+            if (alike := self._like.read(payload)) is not None and 0 in self._open:
+                chunks.append(alike)
+                continue
             if payload[0] != BRACE and payload.strip() == b"[DONE]":
                 self._done = True
                 continue
@@ -153,6 +158,7 @@ class Chunks:
                 if self._open or not self._begun:
                     raise
                 continue  # a finished answer stays whole
+            self._like.learn(payload, chunk)
             chunks.append(chunk)
         return chunks
 

@@ -157,7 +157,7 @@ class Grammar:
                 raise odd("an index")
             self._started.add(index)
             out.append(self.begins(index))
-        extra = {} if chunk.keys() <= USUAL else {name: value for name, value in chunk.items() if is_extra(name, value)}
+        extra = {} if len(chunk) == 1 or chunk.keys() <= USUAL else {name: value for name, value in chunk.items() if is_extra(name, value)}
         if extra or not (delta.keys() <= DELTA and choice.keys() <= CHOICE) or choice.get("logprobs"):
             self._unusual(index, choice, delta, extra, out)
         else:
