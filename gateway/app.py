@@ -9,11 +9,12 @@ from gateway.accounting.books import Books
 from gateway.api.auth import Ring, authenticate
 from gateway.api.routes import endpoint_of, not_for
 from gateway.api.serving import Runs, Serving
-from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope, Send
+from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope
 from gateway.deadline import Ticker
 from gateway.objects import Objects
 from gateway.room import Room
 from gateway.routing.health import Health
+from gateway.sending import Send
 from gateway.snapshot import Snapshot
 from gateway.state.memory import Memory
 from gateway.upstream import Http, Upstream

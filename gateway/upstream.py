@@ -15,7 +15,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from gateway.snapshot import Account
-from providers.base import Credential, Fault, Kind, Outgoing
+from providers.base import JSON_BODY, Credential, Fault, Kind, Outgoing
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,8 @@ class Http:
         self._cooling: dict[tuple[str, int], float] = {}
         """Until when a credential is left alone."""
         self._asked: dict[tuple[str, str, str | None], aiohttp.ClientRequest] = {}
+        self._heads: dict[tuple[str, str], tuple[Account, Credential, bytes]] = {}
+        """Of an account's requests to an address: what they begin with, for as long as the account and its credential are these."""
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def open(self) -> None:
@@ -189,9 +191,8 @@ class Http:
             asked = self._asked_of(request.method, url, account.proxy)
             connection = await self._connector.connect(asked, [], self._timeout(connect))
             try:
-                # a proxy may have added its own header by now
-                head = head_of(asked, {**request.headers, **account.headers, **credential.headers}, len(request.body))
-                reply = await _replied(connection, head, request.body)
+                start = self._start(asked, account, request, credential)
+                reply = await _replied(connection, start + rest_of(asked, len(request.body)), request.body)
             except BaseException:
                 connection.close()
                 raise
@@ -203,6 +204,18 @@ class Http:
             reply.close()
             raise Fault("broken", f"account {account.name} answered in an encoding that was not asked for")
         return reply
+
+    def _start(self, asked: aiohttp.ClientRequest, account: Account, request: Outgoing, credential: Credential) -> bytes:
+        usual = request.headers is JSON_BODY and account.proxy is None  # a proxy adds a header of its own once there is a connection
+        known = self._heads.get((account.name, request.url)) if usual else None
+        if known is not None and known[0] is account and known[1] is credential:
+            return known[2]
+        start = start_of(asked, {**request.headers, **account.headers, **credential.headers})
+        if usual:
+            if len(self._heads) > 1000:
+                self._heads.clear()
+            self._heads[account.name, request.url] = (account, credential, start)
+        return start
 
     def _asked_of(self, method: str, url: str, proxy: str | None) -> aiohttp.ClientRequest:
         """Where a request goes; a gateway asks the same few addresses again and again."""
@@ -220,18 +233,22 @@ class Http:
         return known
 
 
-def head_of(asked: aiohttp.ClientRequest, headers: Mapping[str, str], length: int) -> bytes:
-    """The head of a request with `length` bytes of body. Raises ValueError for a header that would be more than one line."""
+def start_of(asked: aiohttp.ClientRequest, headers: Mapping[str, str]) -> bytes:
+    """The head of a request, as far as it does not depend on the body. Raises ValueError for a header that would be more than one line."""
     every = asked.headers.copy()
     every.update(headers)
-    if length or asked.method == "POST":
-        every["content-length"] = str(length)
+    every.pop("content-length", None)  # aiohttp's word for a body that it knows nothing of
     target = str(asked.url) if asked.proxy and not asked.is_ssl() else asked.url.raw_path_qs
-    lines = [f"{asked.method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in every.items()], "", ""]
+    lines = [f"{asked.method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in every.items()], ""]
     head = "\r\n".join(lines).encode()
     if len(head) - len(head.translate(None, CONTROL)) != len("\r\n") * (len(lines) - 1):
         raise ValueError("a header of the request has a control character")
     return head
+
+
+def rest_of(asked: aiohttp.ClientRequest, length: int) -> bytes:
+    """The end of the head of a request with `length` bytes of body."""
+    return b"content-length: %d\r\n\r\n" % length if length or asked.method == "POST" else b"\r\n"
 
 
 async def _replied(connection: Connection, head: bytes, body: bytes) -> "_HttpReply":

@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from random import getrandbits
 from time import perf_counter, time
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from msgspec import DecodeError, Struct, ValidationError
@@ -17,12 +17,12 @@ from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS, code_told
 from gateway.scrubbing import scrub
+from gateway.sending import Headers, Send, send_whole
 from providers.base import Fault, Json, decode, encode
 
+T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 WATCH_AFTER = 0.25
@@ -80,8 +80,8 @@ class Exchange:
 
     __slots__ = (
         "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "booking", "decision", "fails", "finish",
-        "first_byte", "headers", "keep", "key", "left", "limits", "method", "model", "path", "refused", "request_id", "route", "says_no",
-        "scope", "size", "started", "status", "stream", "team", "ticker", "trail", "usage",
+        "first_byte", "headers", "keep", "key", "left", "limits", "method", "model", "more", "path", "refused", "request_id", "route",
+        "says_no", "scope", "size", "started", "status", "stream", "team", "ticker", "trail", "usage",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker, patience: float) -> None:
@@ -115,6 +115,8 @@ class Exchange:
         """Given the status and the body of a whole answer before it is sent."""
         self.limits: Headers = []
         """`x-ratelimit-*`"""
+        self.more: Headers = []
+        """What a surface's clients look for beside OpenAI's."""
         self.first_byte = 0.0
         """When the first of the answer went out, by `perf_counter`."""
         self.decision: Decision | None = None
@@ -137,16 +139,43 @@ class Exchange:
     async def read(self, most: int) -> bytes:
         """The body. Raises Refusal: 413 for one larger than `most` bytes, before it is read where it says so itself; 415 for a compressed
         one, whose size nothing tells; 408 for one that makes no progress."""
+        self._fits(most)
+        body = await self._in_time(self._pieces(most))
+        self.body_read = True
+        return body
+
+    async def pieces(self, most: int) -> AsyncIterator[bytes]:
+        """The body as it comes in. Raises as `read` does; what the reader does between two pieces may take its time."""
+        self._fits(most)
+        size, more = 0, True
+        while more:
+            message = await self._in_time(self._receive())
+            if message["type"] == "http.disconnect":
+                raise Left
+            piece: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            size += len(piece)
+            if size > most:
+                raise too_large(most)
+            if piece:
+                yield piece
+        self.body_read = True
+
+    def _fits(self, most: int) -> None:
+        """Raises Refusal for a body that need not be read."""
         if b"content-encoding" in self.headers and encoded(self.scope["headers"]):
             raise compressed()
         length = self.headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > most:
             raise too_large(most)
+
+    async def _in_time(self, reading: Awaitable[T]) -> T:
+        """Raises Refusal(408) where nothing comes."""
         self._task = asyncio.current_task(self.ticker.loop)
         self._due = self.ticker.loop.time() + self._patience
         self.ticker.add(self)
         try:
-            body = await self._pieces(most)
+            return await reading
         except asyncio.CancelledError:
             if self._due or self._task is None:
                 raise
@@ -155,8 +184,6 @@ class Exchange:
         finally:
             self._due = 0.0
             self.ticker.remove(self)
-        self.body_read = True
-        return body
 
     async def _pieces(self, most: int) -> bytes:
         message = await self._receive()
@@ -239,6 +266,8 @@ class Exchange:
             headers.append((b"x-banjia-route", header_text(self.route)))
         if trail.changes:
             headers.append((b"x-banjia-changes", header_text(self.changes)))
+        if self.more:
+            headers += self.more
         return headers + self.limits if self.limits else headers
 
     @property
@@ -258,8 +287,7 @@ class Exchange:
         head = [kind, (b"content-length", b"%d" % len(body)), *self.head(), *(headers or ())]
         if not self.body_read and self.method not in ("GET", "HEAD", "DELETE"):
             head.append((b"connection", b"close"))  # what is left of the body is not worth reading
-        await self._send({"type": "http.response.start", "status": status, "headers": head})
-        await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+        await send_whole(self._send, status, head, b"" if self.method == "HEAD" else body)
 
     async def refuse(self, refusal: Refusal) -> None:
         self.refused = str(refusal)

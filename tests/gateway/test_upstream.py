@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from gateway.upstream import Http, head_of
+from gateway.upstream import Http, start_of
 from providers.base import Outgoing
 from tests.conftest import Background, Served, snapshot_of
 from tests.gateway.provider import HOLD, STREAM, Make, Provider, Step, account_at, answer, failed, route, said, streamed, word
@@ -163,7 +163,7 @@ def test_a_header_is_one_line(background: Background, place: str, sign: str) -> 
 
     async def head() -> bytes:
         asked = aiohttp.ClientRequest("POST", URL("http://127.0.0.1/v1"), loop=asyncio.get_running_loop())
-        return head_of(asked, {name: value}, 0)
+        return start_of(asked, {name: value})
 
     with pytest.raises(ValueError, match="control character"):
         background.run(head())
