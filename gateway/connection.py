@@ -29,6 +29,8 @@ MOST_AHEAD = 16
 """Requests that wait for the answer to an earlier one of their connection. SDKs send none ahead."""
 LINGER = 2.0
 """Seconds that a client which is still sending has to read its refusal: a socket closed at once resets what is on the way."""
+MOST_UNSENT = 16 << 10
+"""Bytes of an answer that wait here for a client that reads slowly; more wait for it at the provider."""
 NEVER = math.inf
 HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")
 
@@ -82,6 +84,7 @@ class Connection(HttpToolsProtocol):
     # ---- uvicorn's callbacks ----
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP's are
+        transport.set_write_buffer_limits(high=MOST_UNSENT)
         super().connection_made(Joined(transport, self._hang_up))  # type: ignore[arg-type]  # it has all that is used of one
         self._await_head()
 

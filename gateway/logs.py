@@ -68,7 +68,7 @@ class Lines:
 def line_of(value: Any) -> bytes:
     """JSON in one line, whoever counts them."""
     line = encode(value)
-    if line.isascii() and b"\x7f" not in line:
+    if line.isascii() and line.find(b"\x7f") < 0:
         return line
     return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
 

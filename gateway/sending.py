@@ -1,4 +1,8 @@
-"""A whole answer in one step, where uvicorn is who sends it."""
+"""Answers on their way out, in fewer steps where uvicorn is who sends them.
+
+uvicorn looks at each header for signs that end a line, which ours cannot have, and at each message for what it may be: that takes as long as
+all else that is done to send it.
+"""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -8,27 +12,68 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 CLOSE = (b"connection", b"close")
+CHUNKED = (b"transfer-encoding", b"chunked")
 
 
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """Sends head and body. The headers are ours, and have no sign that ends a line: uvicorn, which would see to that, looks at each of them
-    again, and takes as long for it as all else that it does for an answer."""
+    """Head and body, whose length is among the headers."""
     cycle = getattr(send, "__self__", None)
     if cycle.__class__ is not RequestResponseCycle:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         return await send({"type": "http.response.body", "body": body})
+    if await gone(cycle):
+        return None
+    cycle.transport.write(head(cycle, status, headers) + body)
+    return over(cycle)
+
+
+async def send_head(send: Send, headers: Headers) -> None:
+    """The head of a stream."""
+    cycle = getattr(send, "__self__", None)
+    if cycle.__class__ is not RequestResponseCycle:
+        return await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if await gone(cycle):
+        return None
+    cycle.chunked_encoding = True
+    return cycle.transport.write(head(cycle, 200, [*headers, CHUNKED]))
+
+
+async def send_piece(send: Send, data: bytes, *, last: bool = False) -> None:
+    """A piece of a stream."""
+    cycle = getattr(send, "__self__", None)
+    if cycle.__class__ is not RequestResponseCycle:
+        return await send({"type": "http.response.body", "body": data, "more_body": not last})
+    if await gone(cycle):
+        return None
+    if last:
+        cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
+        return over(cycle)
+    return cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data)) if data else None
+
+
+# ---- what uvicorn does, and expects to have been done ----
+
+
+async def gone(cycle: RequestResponseCycle) -> bool:
+    """Whether the client has gone; after waiting for one that reads slowly."""
     if cycle.flow.write_paused and not cycle.disconnected:
         await cycle.flow.drain()
-    if cycle.disconnected:
-        return None
+    return cycle.disconnected
+
+
+def head(cycle: RequestResponseCycle, status: int, headers: Headers) -> bytes:
     if CLOSE in headers:
         cycle.keep_alive = False
     elif not cycle.keep_alive:
         headers = [*headers, CLOSE]
-    cycle.response_started = cycle.response_complete = True
+    cycle.response_started = True
     cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in headers], b"\r\n", body)))
+    return b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in headers], b"\r\n"))
+
+
+def over(cycle: RequestResponseCycle) -> None:
+    cycle.response_complete = True
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()
-    return cycle.on_response()
+    cycle.on_response()

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
+from msgspec.structs import replace
 from yarl import URL
 
 from gateway.snapshot import Account
@@ -21,8 +23,10 @@ log = logging.getLogger(__name__)
 
 LARGEST_REPLY = 64 << 20
 """Bytes of a plain reply; a larger one is a broken one."""
-LARGEST_PIECE = 64 << 10
+LARGEST_PIECE = 8 << 10
 """Bytes of a stream that are taken at once: a client that does not read leaves several pieces in several forms here."""
+MOST_UNREAD = 48 << 10
+"""Bytes that the kernel keeps of what a provider sends, and hands over at once; it takes twice as many for itself."""
 LARGEST_ERROR = 1 << 20
 
 COOL_OFF: Mapping[Kind, float] = {"auth": 300.0, "quota": 300.0, "rate_limited": 5.0}
@@ -97,7 +101,7 @@ class Http:
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def open(self) -> None:
-        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30)
+        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30, socket_factory=_socket)
         self._connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment]
 
     async def close(self) -> None:
@@ -110,6 +114,14 @@ class Http:
         reply = await self._send(account, request, credential, connect)
         reply.number = number
         return reply
+
+    async def fetch(self, account: Account, url: str, connect: float, check: Callable[[str], None]) -> Reply:
+        """A file that an answer of the account's leads to, asked for without its credential and its headers. No redirect is followed.
+
+        `check` is given the address that was connected to, before anything is sent there; not where the account has a proxy, which is
+        then what decides on it. Raises as `send` does, and what `check` raises."""
+        bare = replace(account, headers={})
+        return await self._send(bare, Outgoing(url, headers={}, method="GET"), Credential(), connect, check)
 
     def forget(self, account: Account) -> None:
         for number in range(1 + len(account.spare)):
@@ -181,7 +193,9 @@ class Http:
             raise Fault(kind, f"account {account.name} was given no token: HTTP {reply.status}", status=reply.status)
         return body
 
-    async def _send(self, account: Account, request: Outgoing, credential: Credential, connect: float) -> "_HttpReply":
+    async def _send(
+        self, account: Account, request: Outgoing, credential: Credential, connect: float, check: Callable[[str], None] | None = None
+    ) -> "_HttpReply":
         if self._connector is None:
             raise RuntimeError("upstream is not open")
         url = request.url
@@ -191,6 +205,8 @@ class Http:
             asked = self._asked_of(request.method, url, account.proxy)
             connection = await self._connector.connect(asked, [], self._timeout(connect))
             try:
+                if check is not None and account.proxy is None and connection.transport is not None:
+                    check(connection.transport.get_extra_info("peername")[0])
                 start = self._start(asked, account, request, credential)
                 reply = await _replied(connection, start + rest_of(asked, len(request.body)), request.body)
             except BaseException:
@@ -256,12 +272,25 @@ async def _replied(connection: Connection, head: bytes, body: bytes) -> "_HttpRe
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None:
         raise aiohttp.ServerDisconnectedError
-    protocol.set_response_params(read_until_eof=True, auto_decompress=False, max_line_size=LONGEST_LINE, max_field_size=LARGEST_FIELD)
+    protocol.set_response_params(
+        read_until_eof=True,
+        auto_decompress=False,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LARGEST_FIELD,
+        read_bufsize=LARGEST_PIECE,
+    )
     transport.write(head + body)  # one write is one packet, as a rule
     while True:
         message, content = await protocol.read()
         if message.code >= HTTPStatus.OK or message.code == HTTPStatus.SWITCHING_PROTOCOLS:
             return _HttpReply(message.code, message.headers, content, connection)
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    family, kind, number, *_ = address
+    made = socket.socket(family, kind, number)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_UNREAD)
+    return made
 
 
 class _Protocol(ResponseHandler):

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 
 from msgspec import Struct
 
@@ -13,7 +12,6 @@ from gateway.state.base import SHORTLY, Bucket, Held, Level, Refused, State, Uns
 
 USERS = 10_000
 """Users whose counters are remembered by name here; what has been counted is in the state."""
-LONGEST_NAME = 64
 UNLIMITED = Limits()
 
 
@@ -53,7 +51,7 @@ class Bounds:
         """Budgets' counters are others when a day or a month is over."""
 
     def counters(self, user: str, now: float) -> Counters:
-        """`user`: as the request names it; empty: nobody."""
+        """`user`: as gateway.accounting.record.user_of has it; empty: nobody."""
         if not self._since <= now < self._until:
             self._turn(now)
         user = user if self._each_user is not None else ""
@@ -68,9 +66,8 @@ class Bounds:
     def _make(self, user: str, now: float) -> Counters:
         holders = list(self._holders)
         if user and self._each_user is not None:
-            name = user if len(user) <= LONGEST_NAME else sha256(user.encode()).hexdigest()
             each = self._each_user
-            holders.append(Holder(f"{each.scope}/{name}", each.limits, each.budgets))
+            holders.append(Holder(f"{each.scope}/{user}", each.limits, each.budgets))
         purses = tuple(purse_of(holder.scope, budget, now) for holder in holders for budget in holder.budgets)
         limits = [bucket for holder in holders for bucket in buckets_of(holder.scope, holder.limits, period=self._period)]
         if len(self._known) >= USERS:

@@ -1,6 +1,7 @@
 """What is written down of every request that was served or refused: who asked for what, who served it, and what it cost."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from random import getrandbits
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ attempt      no request, but what a failed attempt of one cost, where the provid
 """
 
 MOST_USER = 256
-"""Characters of a user tag that are kept."""
+"""Characters of a user tag; a longer one is known by its beginning and a digest."""
 MOST_TAGS, MOST_TAG_NAME, MOST_TAG_VALUE = 16, 64, 512
 """Of a request's metadata: OpenAI's own bounds."""
 LARGEST = 2**63 - 1
@@ -90,6 +91,14 @@ def new_id(now: float) -> str:
     """An id that no other process makes. Ids made later sort later, to a millisecond: that keeps the database's index small in memory and
     its writes together, at half the cost of random ids."""
     return f"{int(now * 1000):011x}{getrandbits(80):020x}"
+
+
+def user_of(given: Any) -> str:
+    """What a request's user is known by in records, limits and budgets alike; empty: nobody."""
+    if given.__class__ is not str or len(given) <= MOST_USER:
+        return given if given.__class__ is str else ""
+    digest = sha256(given.encode(errors="surrogatepass")).hexdigest()
+    return f"{given[: MOST_USER - len(digest)]}{digest}"
 
 
 def bounded_tags(metadata: Any) -> dict[str, str]:

@@ -15,10 +15,12 @@ from gateway.routing.plan import Plan
 from gateway.routing.trail import Trail
 from providers.base import Fault, Json
 
-LOOK_AFTER = 256 << 10
+LOOK_AFTER = 32 << 10
 """Bytes of events after which what is kept of an answer is looked at."""
 LONGEST_KEPT = 64 << 10
 """Characters that are kept of an answer for counting, should no usage come."""
+SAMPLE = 4096
+"""Characters that are counted of what is not: whoever sends very much should not have it all counted, or have it wait for that."""
 
 
 class Form(Protocol):
@@ -50,8 +52,8 @@ class Telling:
         """How many of the stream's words are in it."""
         self._handed = 0
         """Bytes of events since what is kept was looked at."""
-        self._counting: list[asyncio.Future[Json]] = []
-        """Counts of what is not kept any more."""
+        self._counting: list[tuple[asyncio.Future[Json], float]] = []
+        """Counts of samples of what is not kept any more, and how many times as long that was."""
 
     async def tell(self) -> None:
         """Raises Refusal while nothing has been sent, and Left when the client has gone."""
@@ -70,7 +72,7 @@ class Telling:
         finally:
             if out.usage is None or self._spent:
                 await self._settle_late(out)
-            for counted in self._counting:
+            for counted, _ in self._counting:
                 counted.cancel()
             exchange.usage, exchange.finish = out.usage, out.finish
 
@@ -109,9 +111,12 @@ class Telling:
 
     async def _all_of(self, begun: Begun, out: Grammar) -> bytes:
         """Hands over all but the last events of an answer. Raises Fault where it breaks off."""
-        await self._hand_over(out.feed(begun.first))
+        events = out.feed(begun.first)
+        begun.first = []  # a client that reads slowly should not hold chunks as well as what has been made of them
+        await self._hand_over(events)
         while (chunks := await begun.more()) is not None:
             if chunks and (events := out.feed(chunks)):
+                chunks = None
                 await self._hand_over(events)
                 self._handed += len(events)
                 if self._handed > LOOK_AFTER:
@@ -127,7 +132,8 @@ class Telling:
             return
         said = "".join(out.others) + "".join(out.words)
         if len(said) > LONGEST_KEPT:
-            self._counting.append(asyncio.ensure_future(usage.estimated({}, [said], hop.target.model.tokenizer)))
+            counted = asyncio.ensure_future(usage.estimated({}, [said[:SAMPLE]], hop.target.model.tokenizer))
+            self._counting.append((counted, len(said) / SAMPLE))
             said = ""
         out.others, out.words = [], [said]  # one text takes less room than its words
 
@@ -165,7 +171,7 @@ class Telling:
         if out.usage is None:
             said = [*out.others, *out.words[self._counted :]]
             out.usage = await usage.estimated(self._body, said, tokenizer_of(self._exchange.trail))
-            ahead = sum([(await counted)["completion_tokens"] for counted in self._counting])
+            ahead = sum([round((await counted)["completion_tokens"] * times) for counted, times in self._counting])
             out.usage["completion_tokens"] += ahead
             out.usage["total_tokens"] += ahead
         if self._spent:

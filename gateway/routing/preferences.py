@@ -88,7 +88,7 @@ def _cheapest(serve: list[Option], route: Route, facts: Facts, moment: Moment, c
 def likely_cost(hop: Hop, facts: Facts, catalog: Catalog) -> float:
     """In nano units of the common currency; infinite where nobody knows."""
     account, model = hop.account, hop.target.model
-    rates = catalog.prices.get(account.vendor, {}).get(model.id)
+    rates = catalog.rates(account.vendor, model.id)
     if rates is None:
         return inf
     answer = min(facts.output or USUAL_ANSWER, model.output or inf) if facts.endpoint == "chat" else 0

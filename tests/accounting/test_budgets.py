@@ -9,6 +9,7 @@ import pytest
 from gateway.accounting.admission import Admission, Bounds, Holder
 from gateway.accounting.budgets import Budget, Per, Period, Spent, Warned, period_of
 from gateway.accounting.limits import Limits
+from gateway.accounting.record import MOST_USER, user_of
 from gateway.state.base import NEVER, Held, Refused
 from gateway.state.memory import Memory
 from tests.state.servers import Clock
@@ -153,13 +154,13 @@ def test_limits_and_budgets_of_team_key_and_user_are_taken_together_or_not_at_al
     asyncio.run(test())
 
 
-def test_long_names_of_users_are_not_kept_and_still_told_apart() -> None:
-    red = bounds(each_user=Holder("user red", Limits(rpm=1)))
-
-    one, other = (red.counters("a" * 5000 + last, 0.0).buckets[0].key for last in "bc")
+def test_long_names_of_users_are_shortened_and_still_told_apart() -> None:
+    one, other = (user_of("a" * 5000 + last) for last in "bc")
 
     assert one != other
-    assert len(one) == len(other) < 100
+    assert len(one) == len(other) == MOST_USER
+    assert user_of("a" * MOST_USER) == "a" * MOST_USER
+    assert user_of(None) == user_of(7) == ""
 
 
 def test_nothing_that_bounds_a_request_costs_nothing() -> None:

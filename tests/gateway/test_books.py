@@ -280,6 +280,38 @@ def test_what_was_spent_before_a_restart_counts(stored: Stored, provider: Make, 
     assert [again.chat(max_tokens=10).status_code for _ in range(2)] == [200, 429]
 
 
+@pytest.mark.parametrize("user", ["alice", "a" * 100, "a" * 1000])
+def test_what_a_user_has_spent_before_a_restart_counts(stored: Stored, provider: Make, background: Background, user: str) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 1000, "total_tokens": 1100}
+    budget = {"per_user": {"budget": {"amount": "2000 tokens", "per": "month"}}}
+    first = limited(stored, provider, said(usage=usage), **budget)
+    assert first.chat(max_tokens=10, user=user).status_code == 200
+    background.run(first.app.close())
+
+    again = limited(stored, provider, said(usage=usage), **budget)
+
+    assert [again.chat(max_tokens=10, user=user).status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_grant_pays_for_each_of_the_answers_that_are_asked_for(stored: Stored, provider: Make) -> None:
+    """What is held of it is what all of them may use, so that it is never overspent."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 30, "total_tokens": 40}
+    account = provider(said(usage=usage)).account(**ZHIPU)
+    grant = {"account": "z", "tokens": 1000, "expires": "2099-01-01T00:00:00+08:00"}
+    served = stored.serve({"providers": {"z": account}, "models": {"m": "z/glm-5.2"}, "grants": [grant]})
+    grants, held = served.app.serving.books.grants, []
+    draw = grants.draw
+
+    async def noted(*asked: Any, **sizes: Any) -> Any:
+        held.append(sizes["completion"])
+        return await draw(*asked, **sizes)
+
+    grants.draw = noted  # type: ignore[method-assign]
+    assert served.chat(max_tokens=10, n=3).status_code == 200
+
+    assert held == [30]
+
+
 def test_a_team_that_requires_it_is_not_served_while_usage_cannot_be_written(stored: Stored, provider: Make) -> None:
     served = limited(stored, provider, usage="required")
     assert served.chat().status_code == 200
