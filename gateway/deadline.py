@@ -86,6 +86,10 @@ class Deadline:
         self._what, self._stage = name, seconds
         self._at = self._loop.time() + seconds
 
+    def soon(self, seconds: float) -> None:
+        """From now on, no wait of this stage may last longer than this."""
+        self.stage(self._what, min(seconds, self._stage))
+
     def progress(self) -> None:
         self._at = self._loop.time() + self._stage
 

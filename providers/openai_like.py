@@ -109,6 +109,11 @@ class Chunks:
         self._done = False
         self._unread = False
 
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has given its reason to finish; the usage may still come."""
+        return bool(self._begun) and not self._open
+
     def feed(self, data: bytes) -> list[Json]:
         try:
             return self._chunks(self._reader.feed(data))

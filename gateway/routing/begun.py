@@ -12,6 +12,8 @@ from providers.base import Fault, Json, Stream
 DONE = b"data: [DONE]"
 FAREWELL = 1.0
 """Seconds that a provider which has said `[DONE]` has to end the body, so that its connection can be kept."""
+LAST_WORDS = 2.0
+"""Seconds that one whose choices have all finished has to tell the usage, and that it is done: some do neither."""
 
 
 class Begun(Protocol):
@@ -65,7 +67,10 @@ class Running:
             if self.alone:  # nothing but the end of the body can come now, and some never send it
                 self._deadline.stage("idle", FAREWELL)
         elif chunks:  # comments are not progress
-            self._deadline.progress()
+            if self.alone and getattr(self._stream, "finished", False):
+                self._deadline.soon(LAST_WORDS)
+            else:
+                self._deadline.progress()
         return chunks
 
     def _whole_in_spite_of(self, fault: Fault) -> list[Json] | None:
@@ -192,7 +197,7 @@ async def begin(stream: Stream, reply: Reply, deadline: Deadline, idle: float, h
         done = says_done(piece) or getattr(stream, "over", False)
     if any(is_odd(choice) for chunk in first for choice in chunk.get("choices") or ()):
         raise Fault("broken", "the provider's answer is of no known form")
-    deadline.stage("idle", FAREWELL if done else idle)
+    deadline.stage("idle", FAREWELL if done else min(idle, LAST_WORDS) if getattr(stream, "finished", False) else idle)
     return Running(first, stream, reply, deadline, done=done)
 
 

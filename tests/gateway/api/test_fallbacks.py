@@ -1,12 +1,14 @@
 """Where a request goes after a fault, over sockets: each rule by its name."""
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import pytest
 
+from gateway.routing import begun
 from tests.conftest import Served
-from tests.gateway.provider import STREAM, Make, Provider, failed, refusing, route, said, streamed, word
+from tests.gateway.provider import END, HOLD, STREAM, Make, Provider, failed, refusing, route, said, streamed, word
 
 Serve = Callable[..., Served]
 
@@ -107,3 +109,18 @@ def test_streams_that_break_off_again_and_again_rest_their_hop(gateway: Serve, p
 
     assert hops[:10] == ["p"] * 10
     assert hops[-1] == "q"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_finish_that_nothing_follows_is_the_end_long_before_a_silence_is(
+    gateway: Serve, provider: Make, monkeypatch: pytest.MonkeyPatch, *, together: bool
+) -> None:
+    monkeypatch.setattr(begun, "LAST_WORDS", 0.1)
+    steps = (word("Hi") + END,) if together else (word("Hi"), END)
+    silent = served(gateway, provider((STREAM, *steps, HOLD)))
+
+    began = perf_counter()
+    text = silent.chat(stream=True).text
+
+    assert text.endswith("data: [DONE]\n\n")
+    assert perf_counter() - began < 30  # half of what an idle provider is waited for
