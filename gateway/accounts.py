@@ -45,6 +45,7 @@ def make_account(name: str, account: files.Account, surfaces: Mapping[str, Adapt
         tuple(spare for more in account.credentials if (spare := _secrets(more)).keys() >= set(way.secrets)),  # an empty one is none
         account.limits,
         account.deployments or {},
+        account.bucket or "",
     )
 
 

@@ -151,18 +151,23 @@ def revoke_token(token_id: str, as_json: bool, url: str, admin_key: str) -> None
     "--group-by", default="team", show_default=True, metavar="NAMES", help="Of team, key, user, account, model, served_model, day."
 )
 @click.option("--requests", is_flag=True, help="Request by request: lines of JSON, or CSV.")
+@click.option("--retiring", is_flag=True, help="Who still calls names that OpenAI ends, and what serves them.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV rather than a table.")
 @json_option
 @gateway_options
-def usage(since: str | None, until: str | None, group_by: str, requests: bool, as_csv: bool, as_json: bool, url: str, admin_key: str,
-          **filters: str | None) -> None:  # fmt: skip
+def usage(since: str | None, until: str | None, group_by: str, requests: bool, retiring: bool, as_csv: bool, as_json: bool, url: str,
+          admin_key: str, **filters: str | None) -> None:  # fmt: skip
     """Show what was used, added up or request by request."""
     from gateway import admin_reports
 
     asked = {"from": since, "to": until, **filters}
+    if retiring and (requests or as_csv):
+        raise click.UsageError("--retiring is a table of its own: leave out --requests and --csv")
     with asking(url, admin_key) as client:
         if requests:
             sys.exit(admin_reports.export_requests(client, asked, as_csv=as_csv))
+        if retiring:
+            sys.exit(admin_reports.show_retiring(client, asked, as_json=as_json))
         sys.exit(admin_reports.show_usage(client, asked, group_by, as_csv=as_csv, as_json=as_json))
 
 
@@ -211,6 +216,36 @@ def grants(name: str | None, billed: int | None, adopt: bool, as_json: bool, url
 
 
 @click.group()
+def spaces() -> None:
+    """List and reset the vector spaces that teams have begun in."""
+
+
+@spaces.command("list", epilog=EXAMPLES + "banjia spaces list --team search")
+@team_option
+@json_option
+@gateway_options
+def list_spaces(team: str | None, as_json: bool, url: str, admin_key: str) -> None:
+    """List which space each name of embeddings has begun in."""
+    from gateway import admin_reports
+
+    with asking(url, admin_key) as client:
+        sys.exit(admin_reports.list_spaces(client, team, as_json=as_json))
+
+
+@spaces.command(epilog=EXAMPLES + "banjia spaces reset search text-embedding-3-small")
+@click.argument("team")
+@click.argument("name")
+@json_option
+@gateway_options
+def reset(team: str, name: str, as_json: bool, url: str, admin_key: str) -> None:
+    """Let NAME of TEAM begin anew, in whatever space serves it next. Its index has to be built anew as well."""
+    from gateway import admin_reports
+
+    with asking(url, admin_key) as client:
+        sys.exit(admin_reports.reset_space(client, team, name, as_json=as_json))
+
+
+@click.group()
 def audit() -> None:
     """Read the log of changes, and see that it is as it was written."""
 
@@ -240,4 +275,4 @@ def verify(head: str, as_json: bool, url: str, admin_key: str) -> None:
         sys.exit(admin_reports.verify_audit(client, head, as_json=as_json))
 
 
-COMMANDS: tuple[click.Command, ...] = (keys, tokens, usage, teams, accounts, grants, audit)
+COMMANDS: tuple[click.Command, ...] = (keys, tokens, usage, teams, accounts, grants, spaces, audit)

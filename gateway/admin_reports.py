@@ -153,6 +153,23 @@ def show_usage(client: AdminClient, asked: Mapping[str, str | None], group_by: s
     return 0
 
 
+def show_retiring(client: AdminClient, asked: Mapping[str, str | None], *, as_json: bool) -> int:
+    answer = client.ask("GET", "usage", "data", params={**asked, "retiring": "true"})
+    if as_json:
+        print_json(answer)
+        return 0
+    names = ("team", "key", "model", "requests", "last", "shutdown", "days_left", "served_by")
+    told = ({**row, "last": when(row["last"]), "served_by": _first(row["served_by"])} for row in answer["data"])
+    print_table(names, ([row[name] for name in names] for row in told))
+    if answer.get("has_more"):
+        click.echo("There are more: ask for one team at a time.", err=True)
+    return 0
+
+
+def _first(hops: list[str]) -> str:
+    return " and ".join((*hops[:1], *(f"{len(hops) - 1} more" for _ in hops[1:2]))) or "nothing"
+
+
 def export_requests(client: AdminClient, asked: Mapping[str, str | None], *, as_csv: bool) -> int:
     """On standard output, with the progress on standard error if somebody sees it."""
     sums = client.ask("GET", "usage", "data", params=asked)["data"]
@@ -255,6 +272,27 @@ def reconcile(client: AdminClient, name: str, billed: int, *, adopt: bool, as_js
         if found["adopted"]:
             click.echo("The vendor's count holds from now on.")
     return 1 if found["drift"] and not found["adopted"] else 0
+
+
+# ---- spaces ----
+
+
+def list_spaces(client: AdminClient, team: str | None, *, as_json: bool) -> int:
+    found = client.listed("spaces", team=team)
+    if as_json:
+        print_json(found)
+        return 0
+    print_table(("team", "name", "space", "since"), ((one["team"], one["name"], one["space"], when(one["since"])) for one in found))
+    return 0
+
+
+def reset_space(client: AdminClient, team: str, name: str, *, as_json: bool) -> int:
+    found = client.ask("DELETE", f"spaces/{_path(team)}/{_path(name)}", "space")
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"{name} of team {team} was of the space {found['space']}, and begins anew")
+    return 0
 
 
 # ---- changes ----

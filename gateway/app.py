@@ -7,9 +7,11 @@ from typing import Protocol
 
 from gateway.accounting.books import Books
 from gateway.api.auth import Ring, authenticate
+from gateway.api.booking import LEFT
 from gateway.api.routes import endpoint_of, not_for
 from gateway.api.serving import Runs, Serving
 from gateway.api.wire import Exchange, Left, Receive, Record, Refusal, Scope
+from gateway.blobs.opening import FileStore
 from gateway.deadline import Ticker
 from gateway.objects import Objects
 from gateway.room import Room
@@ -21,9 +23,6 @@ from gateway.upstream import Http, Upstream
 from providers.base import Json, encode
 
 log = logging.getLogger(__name__)
-
-LEFT = 499
-"""The status in the records of those who did not wait."""
 
 Sink = Callable[[Record], None]
 """Takes the record of each finished exchange. Quick, and never failing."""
@@ -56,11 +55,14 @@ class App:
         metrics: Page | None = None,
         objects: Objects | None = None,
         jobs: Runs | None = None,
+        files: FileStore | None = None,
     ) -> None:
         """`beside`: what is opened before and closed after everything else, in this order: the store, keys, jobs."""
         self.http = Http()
         """What requests are sent with, unless a test brings something else."""
-        self.serving = Serving(snapshot, upstream or self.http, Health(), books or Books(Memory()), ring, objects, jobs)
+        self.serving = Serving(
+            snapshot, upstream or self.http, Health(), books or Books(Memory()), ring, objects, jobs, files=files, live=self
+        )
         self.serving.books.use(snapshot)
         self.sinks = sinks
         self._beside = beside

@@ -13,7 +13,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gateway.accounting.prices import NANO, Rate, Rates, nano
 from gateway.globs import Globs, matches, specificity
+from gateway.retirement import Retirement
 from gateway.settings import Block
+from gateway.space import OWN, same
 from providers.base import Model
 
 
@@ -159,15 +161,24 @@ def _entry(value: dict[str, Any]) -> dict[str, Any]:
             right, wanted = isinstance(said, dict), "fields and their values"
         elif name == "kind":
             right, wanted = said in KINDS, " or ".join(KINDS)
+        elif name == "space":
+            right, wanted = isinstance(said, str) and bool(said), "a name, or own"
         else:
             right, wanted = isinstance(said, list) and all(isinstance(one, str) for one in said), "a list of models"
         if not right:
             raise ValueError(f"{name}: expected {wanted}")
+    space = value.get("space")
+    if (value.get("kind") == "embedding") != (space is not None):
+        raise ValueError("space: an embedding's row says which space its vectors are in, and no other does: `own`, or a name")
+    models = sorted({same(model) for said in value.values() if isinstance(said, list) for model in said})
+    if space not in (None, OWN) and len(models) > 1:
+        raise ValueError(f"space: vectors of different models are not of one space: {', '.join(models)}")
     return value
 
 
 class EquivalentsFile(Block):
-    """catalog/equivalents.yaml: OpenAI's name → kind, defaults, and for each vendor the models that stand in for it, the best first."""
+    """catalog/equivalents.yaml: OpenAI's name → kind, defaults, space, and for each vendor the models that stand in for it, the best
+    first."""
 
     schema_: Literal["banjia/equivalents.v1"] = Field(alias="schema")
     models: dict[str, Annotated[dict[str, Any], AfterValidator(_entry)]]
@@ -270,6 +281,40 @@ class Filing(Struct, frozen=True):
         return self.date <= today <= self.until
 
 
+class RetirementRow(Block):
+    """The end of one of OpenAI's names."""
+
+    announced: date
+    """When OpenAI gave notice."""
+    shutdown: date
+    """From when OpenAI no longer serves it."""
+    source: str
+    unconfirmed: list[str] = []
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "RetirementRow":
+        if self.shutdown < self.announced:
+            raise ValueError("shutdown is before the day it was announced")
+        return self
+
+
+class RetirementsFile(Block):
+    """catalog/retirements.yaml"""
+
+    schema_: Literal["banjia/retirements.v1"] = Field(alias="schema")
+    sources: dict[str, Source] = {}
+    models: dict[str, RetirementRow]
+
+    @model_validator(mode="after")
+    def _sourced(self) -> "RetirementsFile":
+        _known({row.source for row in self.models.values()}, self.sources)
+        return self
+
+    def compiled(self) -> dict[str, Retirement]:
+        return {name: Retirement(row.announced, row.shutdown) for name, row in self.models.items()}
+
+
 Filings = tuple[tuple[str, Filing], ...]
 """Globs of a vendor's model ids with their filings, the most specific first."""
 
@@ -296,10 +341,18 @@ class Catalog(Struct, frozen=True):
     """What a unit of a currency is worth, in nano units of the common one."""
     filings: Mapping[str, Filings] = {}
     """By vendor."""
+    retirements: Mapping[str, Retirement] = {}
+    """By OpenAI's name."""
+    spaces: Globs[str] = Globs(())
+    """OpenAI's names of embeddings, or globs of them → the space that their row declares."""
 
     def facts(self, vendor: str, model_id: str) -> Model:
         """What is known of the model, if only its name."""
         return self.models.get(vendor, {}).get(model_id) or Model(model_id)
+
+    def rates(self, vendor: str, model_id: str) -> Rates | None:
+        """What the model costs, where that is known."""
+        return self.prices.get(vendor, {}).get(model_id)
 
     def in_common(self, amount: int, currency: str) -> int | None:
         """Nano units of a currency in those of the common one, rounded half up; None for a currency of which no rate is known."""

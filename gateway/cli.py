@@ -36,17 +36,21 @@ def settings_of(directory: Path) -> Any:
 @click.option("--host", help="Address to listen on.  [default: the config's, 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for any.  [default: the config's, 8080]")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-def serve(directory: Path, host: str | None, port: int | None, workers: int) -> None:
+@click.option("--shared", is_flag=True, hidden=True, help="Others listen at the same address.")
+def serve(directory: Path, host: str | None, port: int | None, workers: int, *, shared: bool) -> None:
     """Serve, by the files in DIR. They are read again when they change, and on SIGHUP."""
     from gateway import running
     from gateway.store.errors import StoreError
 
-    if workers > 1:
-        fail("--workers: more than one needs state that they share, and state: memory:// is not shared; run one, or several replicas")
     settings = settings_of(directory)
     server = settings.gateway.server
+    at = host or server.host, server.port if port is None else port
+    if workers > 1 and settings.gateway.state.url.startswith("memory:"):
+        fail("--workers: more than one needs state that they share, and state: memory:// is not shared; say state: {url: valkey://…}")
     try:
-        running.serve(settings, directory, host or server.host, server.port if port is None else port)
+        if workers > 1:
+            sys.exit(running.serve_with(workers, directory, *at))
+        running.serve(settings, directory, *at, shared=shared)
     except (OSError, StoreError) as exc:
         fail(str(exc))
 

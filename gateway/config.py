@@ -18,9 +18,23 @@ from gateway.accounting.grants import Grant
 from gateway.accounting.limits import Limits
 from gateway.accounting.prices import Rates
 from gateway.accounts import SECRETS, adapter_of, has_host, make_account, no_such_version, way_of
-from gateway.catalog import Catalog, EquivalentsFile, ExchangeFile, Filing, FilingRow, FilingsFile, ModelsFile, filings_by_vendor, shipped
+from gateway.catalog import (
+    Catalog,
+    EquivalentsFile,
+    ExchangeFile,
+    Filing,
+    FilingRow,
+    FilingsFile,
+    ModelsFile,
+    RetirementsFile,
+    filings_by_vendor,
+    shipped,
+)
 from gateway.globs import Globs
+from gateway.retirement import Retirement
+from gateway.routing.spaces import undeclared
 from gateway.snapshot import Account, Candidate, Key, Route, Snapshot, Team, Waiver, digest, may_go, own_models
+from gateway.wordlists import WordLists
 from gateway.yaml_file import ConfigError, Document, Place, Problem, fill_references, load_yaml
 from providers.base import Adapter, Model
 from providers.load import load as load_shipped
@@ -133,6 +147,8 @@ def load_catalog(own: Path, problems: list[Problem]) -> Catalog:
     defaults: dict[str, Mapping[str, Any]] = {}
     common, exchange = "", dict[str, int]()
     filings: dict[str, tuple[FilingRow, Filing]] = {}
+    retirements: dict[str, Retirement] = {}
+    spaces: dict[str, str] = {}
     for folder in (shipped() / "catalog", own):
         for path in sorted(folder.glob("models/*.y*ml")):
             if row := _file(ModelsFile, path, problems):
@@ -153,6 +169,7 @@ def load_catalog(own: Path, problems: list[Problem]) -> Catalog:
                     for name, entry in found.models.items()
                 }
                 defaults |= {name: entry["defaults"] for name, entry in found.models.items() if entry.get("defaults")}
+                spaces |= {name: entry["space"] for name, entry in found.models.items() if "space" in entry}
         for path in sorted(folder.glob("exchange.y*ml")):
             if rates := _file(ExchangeFile, path, problems):
                 exchange = rates.in_nano() if rates.common != common else exchange | rates.in_nano()
@@ -160,7 +177,11 @@ def load_catalog(own: Path, problems: list[Problem]) -> Catalog:
         for path in sorted(folder.glob("filings/*.y*ml")):
             if register := _file(FilingsFile, path, problems):
                 filings |= {name: (filing, filing.compiled(register.sources)) for name, filing in register.filings.items()}
-    return Catalog(models, equivalents, Globs(defaults.items()), prices, exchange, filings_by_vendor(filings.values()))
+        for path in sorted(folder.glob("retirements.y*ml")):
+            if ends := _file(RetirementsFile, path, problems):
+                retirements |= ends.compiled()
+    by_vendor = filings_by_vendor(filings.values())
+    return Catalog(models, equivalents, Globs(defaults.items()), prices, exchange, by_vendor, retirements, Globs(spaces.items()))
 
 
 def _file(model: type[M], path: Path, problems: list[Problem]) -> M | None:
@@ -280,6 +301,8 @@ class _Check:
         for name, route in routes.items():
             self.accounts_of(route.serve, document, (*place, name, "serve"))
             self.accounts_of(route.fallback, document, (*place, name, "fallback"))
+            if why := undeclared(name, route, self.gateway.providers, self.catalog):
+                self.say(document, (*place, name, *("space",) * (route.space is not None)), why)
 
     def accounts_of(self, hops: Iterable[files.Hop], document: Document, place: Place) -> None:
         for number, hop in enumerate(hops):
@@ -343,10 +366,11 @@ def build(settings: Settings) -> Snapshot:
     gateway, catalog = settings.gateway, settings.catalog
     accounts = {name: make_account(name, account, settings.adapters[account.vendor]) for name, account in gateway.providers.items()}
     shared = (_table(gateway.models, "gateway.yaml"), _equivalents(accounts, catalog), _own_names(accounts, catalog))
+    words = WordLists(gateway.moderation.lists)
     teams: dict[str, Team] = {}
     keys: dict[bytes, Key] = {}
     for team in settings.teams:
-        teams[team.team] = made = _team(team, shared)
+        teams[team.team] = made = _team(team, shared, _words(gateway, team) if team.moderation.lists else words)
         for key in team.keys:
             own = _table(key.models, f"key {key.name} of team {team.team}")
             limits = _holder(f"key {team.team}/{key.name}", key.limits, key.budget)
@@ -370,7 +394,7 @@ def build(settings: Settings) -> Snapshot:
     )
 
 
-def _team(team: files.TeamFile, shared: tuple[Globs[Route], ...]) -> Team:
+def _team(team: files.TeamFile, shared: tuple[Globs[Route], ...], words: WordLists) -> Team:
     policy = team.policy
     return Team(
         team.team,
@@ -385,7 +409,14 @@ def _team(team: files.TeamFile, shared: tuple[Globs[Route], ...]) -> Team:
         _holder(f"team {team.team}", team.limits, team.budget),
         _holder(f"user {team.team}", team.per_user.limits, team.per_user.budget),
         team.usage == "required",
+        words,
     )
+
+
+def _words(gateway: files.GatewayFile, team: files.TeamFile) -> WordLists:
+    """A team's own with those of all."""
+    every, own = gateway.moderation.lists, team.moderation.lists
+    return WordLists({category: [*every.get(category, ()), *own.get(category, ())] for category in (*every, *own)})
 
 
 def _holder(scope: str, limits: files.Limits, budgets: Iterable[files.Budget]) -> Holder:
@@ -403,6 +434,7 @@ def revision(settings: Settings) -> str:
     files_say = [settings.gateway.model_dump(mode="json"), *(team.model_dump(mode="json") for team in settings.teams)]
     known = settings.catalog
     catalog = [known.models, known.equivalents, known.defaults.values(), known.prices, known.exchange, known.filings]
+    catalog += [known.retirements, known.spaces.values()]
     return sha256(json.encode([files_say, catalog, settings.presets], order="deterministic")).hexdigest()[:12]
 
 
@@ -423,7 +455,9 @@ def _route(name: str, route: files.Route, origin: str) -> Route:
         route.reject or "",
         route.defaults,
         route.stream is not None and route.stream.on_cut == "continue",
+        route.on_disconnect == "drain",
         route.hedge,
+        route.space or "",
     )
 
 
@@ -450,7 +484,8 @@ def _equivalents(accounts: Mapping[str, Account], catalog: Catalog) -> Globs[Rou
             for model in ((name,) if name in models[account.name] else of_vendors.get(account.vendor, ()))
         )
         if serve:
-            routes.append((name, Route(name, f"catalog/equivalents: {name}", serve, pick="ordered")))
+            space = catalog.spaces.find(name) or ""
+            routes.append((name, Route(name, f"catalog/equivalents: {name}", serve, pick="ordered", space=space)))
     return Globs(routes)
 
 

@@ -36,5 +36,6 @@ def demo_settings(simulators: str, environment: Mapping[str, str] = os.environ) 
     admin = token_urlsafe(24)
     document.data["admin"] = {"key": admin}
     document.data["storage"] = {"url": "sqlite:///var/demo.db"}
+    document.data["files"] = {"url": "file:///var/demo.files"}
     team = Document("(demo)", TEAM, {})
     return read(document, [team], load_catalog(shipped() / "none", problems), problems, load_adapters()), simulated, admin

@@ -62,6 +62,8 @@ class Objects(Protocol):
         """Those of a team, or with None of all, that come after one and before another in that order. An `after` or `before` that is not
         there is an empty page."""
 
+    async def count(self, kind: str, team: str) -> int: ...
+
 
 class Taken(Exception):
     """An object of that kind and id is there already."""

@@ -15,11 +15,13 @@ from gateway import server
 from gateway.accounting.books import Books
 from gateway.api.admin.mount import LazyAdmin
 from gateway.app import App
+from gateway.blobs.opening import file_store
 from gateway.brain.scripted import Scripted
 from gateway.catalog import shipped
 from gateway.config import Settings, build, load_catalog
 from gateway.demo import KEY, demo_settings
 from gateway.jobs.engine import Jobs
+from gateway.jobs.surfaces import surfaces
 from gateway.jobs.upkeep import upkeep
 from gateway.keyring import Ring
 from gateway.logs import Lines, set_up
@@ -31,6 +33,7 @@ from gateway.state.opening import state_of
 from gateway.store.engine import Store
 from gateway.store.ledger import StoreLedger
 from gateway.store.objects import StoredObjects
+from gateway.tuning.table import Tuned
 from gateway.yaml_file import ConfigError, Problem
 from providers.load import load
 from providers.simulation import Brain
@@ -39,16 +42,30 @@ DEMO = Server.model_validate({"drain": "5s", "pre_stop": "0s"})
 """How the demo ends: nobody balances load over it."""
 
 
-def serve(settings: Settings, directory: Path, host: str, port: int) -> None:
-    """Raises OSError where it cannot listen, StoreError for a database that it cannot use."""
+def serve_with(workers: int, directory: Path, host: str, port: int) -> int:
+    """Serves with several processes; the exit code. Raises OSError where they cannot listen."""
+    from gateway.workers import run
+
     set_up()
-    sock = server.listen(host, port)
+
+    def ready(reserved: socket.socket) -> None:
+        click.echo(f"banjia starts {workers} workers on {address(reserved)}", err=True)
+
+    return run(workers, directory, host, port, ready)
+
+
+def serve(settings: Settings, directory: Path, host: str, port: int, *, shared: bool = False) -> None:
+    """`shared`: with other processes at the same address. Raises OSError where it cannot listen, StoreError for a database that it cannot
+    use."""
+    set_up()
+    sock = server.listen(host, port, shared=shared)
     app = make_app(settings, directory)
 
     def ready() -> None:
         click.echo(f"banjia serves on {address(sock)}  (config {app.serving.snapshot.revision})", err=True)
 
-    uvloop.run(server.run(app, sock, settings.gateway.server, directory=directory, ready=ready))
+    pipe = sys.stdin.fileno() if shared else None
+    uvloop.run(server.run(app, sock, settings.gateway.server, directory=directory, ready=ready, until_closed=pipe))
 
 
 def make_app(settings: Settings, directory: Path | None) -> App:
@@ -58,17 +75,21 @@ def make_app(settings: Settings, directory: Path | None) -> App:
     ring = Ring(store)
     metrics = Metrics()
     books = Books(state_of(told.state.url), StoreLedger(store))
-    jobs = Jobs(store, upkeep(store, books, keep=told.storage.keep))
+    objects = StoredObjects(store)
+    tuned = Tuned(objects)
+    jobs = Jobs(store, (*upkeep(store, books, keep=told.storage.keep), *surfaces(lambda: app.serving)))
     app = App(
         build(settings),
         sinks=(Lines(sys.stdout.fileno(), failures_only=told.server.log == "errors"), metrics),
         books=books,
-        beside=(store, ring, jobs),
+        beside=(store, ring, tuned, jobs),
         ring=ring,
         metrics=Scraped(metrics, told.admin),
-        objects=StoredObjects(store),
+        objects=objects,
         jobs=jobs,
+        files=file_store(told.files),
     )
+    app.serving.tuned = tuned
     metrics.gauges = app.gauges
     if settings.gateway.admin.key:
         app.admin = LazyAdmin(app, settings.gateway.admin.key, directory, store, ring)

@@ -1,7 +1,7 @@
 """Answers on their way out, in fewer steps where uvicorn is who sends them.
 
-uvicorn looks at each header for signs that end a line, which ours cannot have, and at each message for what it may be: that takes as long as
-all else that is done to send it.
+uvicorn looks at each header for signs that end a line, which ours cannot have, and at each message for what it may be: that takes as
+long as all else that is done to send it.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -32,11 +32,21 @@ _one_at_a_time = Lock()
 """Reads of the config, so that the last to begin is the last to be swapped in."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError with what to do in its words."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; `shared`: others may listen there too. Raises OSError with what to do in its words."""
+    sock = bound(host, port, shared=shared)
+    sock.listen(2048)
+    sock.set_inheritable(True)
+    return sock
+
+
+def bound(host: str, port: int, *, shared: bool) -> socket.socket:
+    """A socket that has an address. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # connections have it from their listener
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
@@ -46,8 +56,6 @@ def listen(host: str, port: int) -> socket.socket:
         if exc.errno == errno.EADDRINUSE:
             raise OSError(f"port {port} on {host} is in use: choose another with --port, or stop what listens there") from exc
         raise OSError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
-    sock.listen(2048)
-    sock.set_inheritable(True)
     return sock
 
 
@@ -101,8 +109,10 @@ async def run(
     directory: Path | None = None,
     beside: tuple[tuple[Asgi, socket.socket], ...] = (),
     ready: Callable[[], None] = lambda: None,
+    until_closed: int | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT. `directory`: the config's, reloaded when it changes. `beside`: other applications to serve."""
+    """Serves until SIGTERM or SIGINT. `directory`: the config's, reloaded when it changes. `beside`: other applications to serve.
+    `until_closed`: a pipe whose other end is closed when whoever started this has gone: then it ends too."""
     await app.open()
     servers = [server_of(app, settings), *(server_of(other, BESIDE) for other, _ in beside)]
     sockets = [sock, *(at for _, at in beside)]
@@ -110,6 +120,14 @@ async def run(
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.asked)
     loop.add_signal_handler(signal.SIGINT, stopping.asked_by_hand)
+    if until_closed is not None:
+        pipe = until_closed
+
+        def closed() -> None:
+            loop.remove_reader(pipe)
+            stopping.asked()
+
+        loop.add_reader(pipe, closed)
     over = asyncio.Event()
     reloading: list[asyncio.Task[None]] = []
     if directory is not None:

@@ -6,12 +6,14 @@ Every model here is one block of a file; its fields are the block's keys.
 import re
 from datetime import date
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.units import Allowed, Bytes, Count, Seconds, Share
+from gateway.wordlists import normal
+from providers.moderation import CATEGORIES
 
 FIRST_TOKEN = 60.0
 
@@ -88,6 +90,29 @@ class Storage(Block):
     """The folder where usage waits while the database is lost: beside the file, or `var/usage.pending`, unless it says otherwise."""
     keep: Seconds = 90 * 86400.0
     """How long a request's own row is kept; its day's sums stay."""
+
+
+def _place(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme == "file" and not parts.netloc and len(parts.path) > 1 and not parts.query:
+        return value
+    if parts.scheme == "s3" and parts.hostname and set(parse_qs(parts.query)) <= {"endpoint", "region"}:
+        return value
+    raise ValueError("expected file:///FOLDER or s3://BUCKET/PREFIX?endpoint=https://…&region=…")
+
+
+class Files(Block):
+    url: Annotated[str, AfterValidator(_place)] = "file:///var/files"
+    """A folder, `file:///…` from the working directory or `file:////…` from the root; or `s3://BUCKET/PREFIX?endpoint=…&region=…`."""
+    key_id: str | None = None
+    """Of the bucket: without it what the environment says counts, `AWS_ACCESS_KEY_ID` and so on."""
+    secret: str | None = None
+    max_file: Bytes = 512 << 20
+    """The largest file."""
+    max_files: Annotated[int, Field(ge=1)] = 10_000
+    """Files of one team."""
+    batch_lines: Annotated[int, Field(ge=1)] = 16
+    """Lines of a batch that one replica has under way at once."""
 
 
 class State(Block):
@@ -200,6 +225,8 @@ class Account(Block):
     """Of the vendor's API, where it has several; it may decide on the surface."""
     deployments: dict[str, Annotated[str, Field(min_length=1)]] | None = None
     """The account's own names, by model, where the vendor has such."""
+    bucket: HttpUrl | None = None
+    """Of the vendor's object store, as https://bj.bcebos.com/NAME, where it reads data sets for tuning from there."""
     timeouts: Timeouts | None = None
     limits: AccountLimits | None = None
     """What it may be sent."""
@@ -253,6 +280,12 @@ class Route(Block):
     timeouts: Timeouts | None = None
     retry: Retry | None = None
     stream: StreamOptions | None = None
+    space: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:-]{0,127}$")] | None = None
+    """Of embeddings, the vector space that all its hops share. Without it, each model's own; a name of OpenAI's that another model serves
+    needs one."""
+    on_disconnect: Literal["cancel", "drain"] = "cancel"
+    """What becomes of an answer whose client has left: the provider is told at once, or it is read to its end, so that its exact usage is
+    known."""
     hedge: Seconds | None = None
     """Ask the next hop as well when the first has not begun to answer after this long; whoever begins first serves. Both are paid."""
     defaults: dict[str, Any] | None = None
@@ -301,12 +334,38 @@ class Grant(Block):
     """The part that is not used, for what the vendor may count more."""
 
 
+def _words(value: Any) -> Any:
+    """Words of a list, and lines of texts, as files are: without blank ones, and those that begin with #."""
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("expected words, or file:PATH of a file with a word in each line")
+    words = [word.strip() for text in texts for word in text.splitlines()]
+    return [word for word in words if normal(word) and not word.startswith("#")]
+
+
+def _category(value: str) -> str:
+    if value not in CATEGORIES:
+        raise ValueError(f"there is no category {value!r}; there are: {', '.join(CATEGORIES)}")
+    return value
+
+
+Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=str | list[str])]
+
+
+class Moderation(Block):
+    """What `POST /v1/moderations` finds without a provider."""
+
+    lists: dict[Annotated[str, AfterValidator(_category)], Words] = {}
+    """By OpenAI's category: words, or `file:PATH` of a file with one in each line."""
+
+
 class GatewayFile(Block):
     """gateway.yaml"""
 
     schema_: Annotated[Literal["banjia/v1"], Field(alias="schema")]
     server: Server = Server()
     storage: Storage = Storage()
+    files: Files = Files()
     state: State = State()
     admin: Admin = Admin()
     providers: Annotated[dict[Name, Account], Field(min_length=1)]
@@ -315,6 +374,8 @@ class GatewayFile(Block):
     defaults: Defaults = Defaults()
     models: Routes = {}
     """What serves a model name for every team; a team's own entry replaces the whole entry."""
+    moderation: Moderation = Moderation()
+    """Word lists for every team."""
 
 
 class Limits(Block):
@@ -402,3 +463,5 @@ class TeamFile(Block):
     usage: Literal["best_effort", "required"] = "best_effort"
     """`required`: no request is served while its usage cannot be written to the database."""
     models: Routes = {}
+    moderation: Moderation = Moderation()
+    """Word lists of its own, on top of those of gateway.yaml."""

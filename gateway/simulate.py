@@ -5,8 +5,9 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import parse_qsl, unquote
 
-from gateway.api.wire import Receive, Scope, Send
+from gateway.api.wire import Receive, Scope
 from gateway.catalog import Catalog
+from gateway.sending import Send
 from providers.base import encode
 from providers.load import simulator
 from providers.simulation import Bill, Brain, Reply, Request, Simulator, World
@@ -90,6 +91,9 @@ class Simulators:
                 "cached_tokens": charge.cached_tokens,
                 "completion_tokens": charge.completion_tokens,
                 "reasoning_tokens": charge.reasoning_tokens,
+                "images": charge.images,
+                "seconds": charge.seconds,
+                "characters": charge.characters,
             }
             for (vendor, account, model), charge in self.bill.items()
         ]

@@ -14,9 +14,12 @@ from gateway.accounting.limits import TOKENS
 from gateway.catalog import Catalog
 from gateway.globs import Globs
 from gateway.settings import AccountLimits, Block, Breaker, Retry, Timeouts, When
+from gateway.space import space_of
+from gateway.wordlists import WordLists
 from providers.base import Adapter, Auth, Model, Target, Translator
 
 NOBODY = Holder("")
+NO_WORDS = WordLists({})
 ENDPOINTS_OF_KIND: Mapping[str, tuple[str, ...]] = {
     "chat": ("chat",),
     "embedding": ("embeddings",),
@@ -51,6 +54,8 @@ class Account(Struct, frozen=True):
     limits: AccountLimits | None = None
     deployments: Mapping[str, str] = {}
     """Its own names, by model; a model without one goes by the model's."""
+    bucket: str = ""
+    """The address of one in the vendor's object store, for data sets."""
 
     @property
     def secret_words(self) -> tuple[str, ...]:
@@ -73,10 +78,14 @@ class Hop(Struct, frozen=True):
     """Fields that a request gets where the client leaves them out."""
     goes_on: bool = False
     """A stream that breaks off is gone on with, where that can be."""
+    drains: bool = False
+    """What a client has left is still read to its end."""
     hedge: float | None = None
     """Seconds without a first word after which the next hop is asked as well."""
     timed: bool = False
     """Its pace is measured, since the route picks the fastest."""
+    space: str = ""
+    """Of its vectors, where it makes some."""
 
 
 class Candidate(Struct, frozen=True):
@@ -110,7 +119,11 @@ class Route(Struct, frozen=True):
     """Fields for requests that leave them out; None: those of the name that is asked for."""
     goes_on: bool = False
     """A stream that breaks off is gone on with, where that can be."""
+    drains: bool = False
+    """What a client has left is still read to its end."""
     hedge: float | None = None
+    space: str = ""
+    """Of all its hops' vectors; empty: each model's own."""
 
 
 class Waiver(Struct, frozen=True):
@@ -169,6 +182,8 @@ class Team(Struct, frozen=True):
     """Those of each user that its requests name."""
     required: bool = False
     """Not served while usage cannot be written."""
+    words: WordLists = NO_WORDS
+    """What its texts are moderated by."""
 
     def key(self, name: str, jurisdiction: str = "", own: tuple[Globs[Route], ...] = (), holder: Holder = NOBODY) -> Key:
         """A key of the team, of callers in a place of their own if it is given; `own`: routes for it alone; `holder`: its own limits."""
@@ -233,9 +248,15 @@ class Snapshot(Struct, frozen=True):
             f"{account.name}/{model_id}",
             defaults if endpoint == "chat" else {},
             route.goes_on,
+            route.drains,
             route.hedge,
             route.pick == "fastest",
+            self.space(route, account, model_id) if endpoint == "embeddings" else "",
         )
+
+    def space(self, route: Route, account: Account, model_id: str) -> str:
+        """Of the vectors that the model makes under that route."""
+        return space_of(route.space, account.vendor, model_id, original=self.catalog.spaces.find(model_id) is not None)
 
 
 B = TypeVar("B", bound=Block)

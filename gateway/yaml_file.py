@@ -161,6 +161,10 @@ class _Build:
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
+ADDRESS: Place = ("files", "url")
+"""Where `file:` says where files are to be, and is no reference to one."""
+
+
 def fill_references(document: Document, environment: Mapping[str, str] = os.environ) -> list[Problem]:
     """Puts values in place of `${NAME}`, `${NAME:-default}` and `file:/path`, in place; tells of those that have none."""
     problems: list[Problem] = []
@@ -172,7 +176,7 @@ def fill_references(document: Document, environment: Mapping[str, str] = os.envi
             return [filled(item, (*place, index)) for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
-        if value.startswith("file:"):
+        if value.startswith("file:") and place != ADDRESS:
             try:
                 return Path(value[5:]).read_text("utf-8").strip()
             except (OSError, ValueError) as exc:

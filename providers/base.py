@@ -8,9 +8,13 @@ A translator never sees a secret: whoever sends an `Outgoing` adds the account's
 
 from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct, json
+
+if TYPE_CHECKING:
+    from providers.batching import Batches
+    from providers.tuning import Tuning
 
 Json = dict[str, Any]
 Fate = Literal["renamed", "clamped", "emulated", "dropped", "refused"]
@@ -49,6 +53,8 @@ class StopAt(Struct, frozen=True):
     """End the answer before the first of these texts."""
 
     texts: tuple[str, ...]
+    told: bool = False
+    """The choice says which of them ended it, under `stop_reason`, as vLLM does."""
 
 
 class OneCall(Struct, frozen=True):
@@ -88,7 +94,7 @@ class Model(Struct, frozen=True):
     id: str
     kind: str = "chat"
     context: int = 0
-    """Tokens of prompt and answer together; for embeddings, tokens of one input."""
+    """Tokens of prompt and answer together; for embeddings, tokens of one input; for moderation, characters of one text."""
     output: int = 0
     """Most tokens of one answer."""
     input: tuple[str, ...] = ("text",)
@@ -255,3 +261,7 @@ class Adapter(Struct, frozen=True):
     """Whether an account has names of its own for the models."""
     deployers: bool = False
     """Whether a server has only what its deployer has put there: the catalog knows its models, and not that they are there."""
+    tuning: "Tuning | None" = None
+    """How its models are tuned, where the vendor offers that."""
+    batching: "Batches | None" = None
+    """How its own batches are asked for, where the vendor offers them."""

@@ -149,6 +149,10 @@ class Embeddings(Endpoint, frozen=True):
     path: str = "/embeddings"
 
 
+class Rerank(Endpoint, frozen=True):
+    path: str = "/rerank"
+
+
 class Simulated(Block, frozen=True):
     """What only the simulator needs to know."""
 
@@ -162,6 +166,8 @@ class Simulated(Block, frozen=True):
     """Its chat models, where the catalog has none."""
     embeddings: dict[str, int] = {}
     """Its embedding models and their widths, likewise."""
+    rerank: tuple[str, ...] = ()
+    """Its reranking models, likewise."""
     done_alone: bool = False
     """`[DONE]` ends an answer, without a finish reason."""
     call_alone: bool = False
@@ -176,10 +182,11 @@ class Preset(Block, frozen=True):
     surface: str = "v1"
     auth: Literal["bearer"] = "bearer"
     embeddings: Embeddings | None = None
+    rerank: Rerank | None = None
     simulator: Simulated = Simulated()
 
 
-BLOCKS = ("chat", "embeddings", "simulator")
+BLOCKS = ("chat", "embeddings", "rerank", "simulator")
 MERGED = ("fields", "finish", "failed", "errors", "words")
 """Keys of a block that a preset adds to, key by key, where it is `like` another; what else it says replaces the other's."""
 

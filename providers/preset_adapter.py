@@ -57,6 +57,8 @@ from providers.preset import (
     Said,
     Stops,
 )
+from providers.preset_rerank import PresetRerank
+from providers.rerank import BASICS as RERANK_BASICS
 from providers.think_tags import Untagged, tagged, untag
 from providers.tools import choice, functions, one_call
 
@@ -94,6 +96,14 @@ def make_adapter(preset: Preset) -> Adapter:
             fields={**EMBEDDINGS_BASICS, **{field: make_rule(said) for field, said in preset.embeddings.fields.items()}},
             errors={**table(chat), **table(preset.embeddings)},
             words={**chat.words, **preset.embeddings.words},
+        )
+    if preset.rerank is not None:
+        endpoints["rerank"] = PresetRerank(
+            path=preset.rerank.path,
+            fields={**RERANK_BASICS, **{field: make_rule(said) for field, said in preset.rerank.fields.items()}},
+            errors={**table(chat), **table(preset.rerank)},
+            words={**chat.words, **preset.rerank.words},
+            judge=fault_of,
         )
     name, way = AUTH[preset.auth]
     return Adapter(preset.name, preset.surface, preset.base_url, endpoints, {name: way})

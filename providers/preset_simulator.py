@@ -5,11 +5,13 @@ It reads the same words as the adapter and does the opposite with them: what the
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from providers.base import Json, Kind, Model
 from providers.preset import Clamp, Drop, DropUnless, Efforts, MostTokens, Only, Preset, Rename
+from providers.preset_rerank_simulator import rank
 from providers.preset_simulator_checks import check_field, check_messages, is_number
 from providers.simulation import (
     UNSAFE_INPUT,
@@ -69,6 +71,7 @@ class PresetSimulator:
         known = preset.simulator
         listed = [Model(name) for name in known.models]
         listed += [Model(name, kind="embedding", dimensions=width) for name, width in known.embeddings.items()]
+        listed += [Model(name, kind="rerank") for name in known.rerank]
         self.models = world.models or {model.id: model for model in listed}
         self.fields = dict(taken(preset))
         self._number = 0
@@ -82,6 +85,8 @@ class PresetSimulator:
                     return await self.chat(account, self.unmarked(request, path))
                 case "POST", path if embeddings and path == embeddings.path:
                     return self.embed(account, self.body(request))
+                case "POST", path if self.preset.rerank and path == self.preset.rerank.path:
+                    return self.rank(account, self.body(request))
                 case "GET", "/models":
                     return json_reply(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]})
             raise Refusal("no_model", f"{request.method} {request.path} does not exist")
@@ -137,6 +142,11 @@ class PresetSimulator:
         if any(marked[:-1]) or (any(marked) and self.beta and not path.startswith(self.beta)):
             raise Refusal("bad_request", "only the last turn can be unfinished, and only where that is offered")
         return body
+
+    def rank(self, account: str, body: Json) -> Reply:
+        self._number += 1
+        bad = partial(Refusal, "bad_request")
+        return json_reply(200, rank(self.preset, self.world, account, self.model(body, "rerank"), body, self._number, bad))
 
     def model(self, body: Json, kind: str) -> Model:
         name = body.get("model")

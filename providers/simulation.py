@@ -177,6 +177,9 @@ class Charge(Struct):
     cached_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    images: int = 0
+    seconds: int = 0
+    characters: int = 0
 
 
 Bill = MutableMapping[tuple[str, str, str], Charge]
@@ -202,6 +205,13 @@ class World(Struct):
         owed.cached_tokens += end.cached
         owed.completion_tokens += end.completion
         owed.reasoning_tokens += end.reasoning
+
+    def charge_units(self, vendor: str, account: str, model: str, *, images: int = 0, seconds: int = 0, characters: int = 0) -> None:
+        owed = self.bill.setdefault((vendor, account, model), Charge())
+        owed.requests += 1
+        owed.images += images
+        owed.seconds += seconds
+        owed.characters += characters
 
 
 class Simulator(Protocol):
@@ -289,3 +299,13 @@ def vector(text: str, dimensions: int) -> list[float]:
         numbers.append((state >> 40) / (1 << 23) - 1.0)
     length = sum(n * n for n in numbers) ** 0.5
     return [round(n / length, 8) for n in numbers]
+
+
+_WORD = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
+
+
+def relevance(query: str, text: str) -> float:
+    """From 0 to 1, by the texts alone: the share of the query's words, or signs, that the text has; of equals the shorter is better."""
+    wanted, there = set(_WORD.findall(query.lower())), set(_WORD.findall(text.lower()))
+    share = len(wanted & there) / max(len(wanted), 1)
+    return round(0.98 * share + 0.02 / (1 + len(text)), 6)

@@ -1,9 +1,10 @@
 """One request's place in the books: what it may use is reserved before it is sent, and it is written down before its end is seen."""
 
 import asyncio
+from collections.abc import Mapping
 from math import ceil
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
@@ -11,20 +12,34 @@ from gateway.accounting.books import Books, converted
 from gateway.accounting.grants import Drawn, Paid
 from gateway.accounting.limits import TOKENS, Told, headers_of, told
 from gateway.accounting.prices import cost, cost_of_units, expected
-from gateway.accounting.record import Kind, UsageRecord, bounded_tags, new_id
+from gateway.accounting.record import Kind, UsageRecord, bounded_tags, new_id, user_of
 from gateway.routing.facts import Facts
 from gateway.routing.plan import Plan
 from gateway.routing.preferences import BYTES_OF_A_TOKEN, USUAL_ANSWER
 from gateway.snapshot import Hop, Key, Snapshot
 from gateway.state.base import Held, Refused
-from providers.base import Json, encode
+from providers.base import Json
 
 if TYPE_CHECKING:
     from gateway.api.wire import Exchange
 
 LEFT = 499
+"""The status in the records of those who did not wait."""
 LONGEST_ANSWER = 16_384
 """Tokens that are held of a grant where neither the request nor the catalog says how long an answer may be. What is longer is paid for."""
+
+
+ROW = "banjia.row"
+"""In the scope of a request that the gateway makes: its Row. No client can write there."""
+
+
+class Row(NamedTuple):
+    """What the usage row of a request is known by that may be made again, where the gateway was killed before its answer was kept: it is
+    then the same row, and is not written twice."""
+
+    id: str
+    """Its beginning: what came of the request is added."""
+    tags: Mapping[str, str]
 
 
 class Part(Struct):
@@ -39,8 +54,8 @@ class Booking:
     """Made when the key is known; `settle` is called by whatever sends the end of the answer, and once more when all is over."""
 
     __slots__ = (
-        "_books", "_currency", "_done", "_drawn", "_endpoint", "_exchange", "_facts", "_given_up", "_granted", "_held", "_key", "_nano",
-        "_paid", "_parts", "_snapshot", "_tags", "_user", "_written",
+        "_books", "_copies", "_currency", "_done", "_drawn", "_endpoint", "_exchange", "_facts", "_given_up", "_granted", "_held", "_key",
+        "_nano", "_paid", "_parts", "_snapshot", "_tags", "_user", "_written", "id",
     )  # fmt: skip
 
     def __init__(self, books: Books, exchange: "Exchange", key: Key, snapshot: Snapshot, endpoint: str) -> None:
@@ -50,6 +65,8 @@ class Booking:
         self._snapshot = snapshot
         self._endpoint = endpoint
         self._user = ""
+        self._copies = 1
+        """Answers that are asked for."""
         self._tags: dict[str, str] = {}
         self._facts: Facts | None = None
         self._held: Held | None = None
@@ -65,21 +82,23 @@ class Booking:
         self._done: asyncio.Future[Any] | None = None
         """Done when the record is durable; None where nothing is stored."""
         self._written: UsageRecord | None = None
+        self.id = ""
+        """Of the record, where somebody else might write the same one; "": a new one."""
 
     # ---- before ----
 
     async def admit(self, body: Json, facts: Facts, plan: Plan) -> Told | None:
         """Takes what the request may use at most. None: it may go on; else what the client is told."""
         self._facts = facts
-        user = body.get("user")
-        self._user = user[:256] if isinstance(user, str) else ""
+        self._user = user_of(body.get("user"))
+        self._copies = body.get("n") or 1
         self._tags = bounded_tags(body.get("metadata"))
         key, books = self._key, self._books
         if key.required and books.ledger is not None and books.ledger.degraded:
             return Told(503, "api_error", "usage_unavailable", "Usage cannot be written at present, and this team requires it.", [])
         if key.bounds is None:
             return None
-        answer = (facts.output or USUAL_ANSWER) * (body.get("n") or 1) if self._endpoint == "chat" else 0
+        answer = (facts.output or USUAL_ANSWER) * self._copies if facts.endpoint == "chat" else 0
         prompt = facts.size // BYTES_OF_A_TOKEN
         upper = {TOKENS: prompt + answer}
         for currency in key.currencies:
@@ -93,7 +112,7 @@ class Booking:
         return None
 
     def _price(self, hop: Hop, currency: str, prompt: int, answer: int) -> int:
-        rates = self._snapshot.catalog.prices.get(hop.account.vendor, {}).get(hop.target.model.id)
+        rates = self._snapshot.catalog.rates(hop.account.vendor, hop.target.model.id)
         return converted(expected(rates, prompt, answer), rates.currency, currency, self._snapshot.catalog) if rates else 0
 
     # ---- at each attempt ----
@@ -107,7 +126,7 @@ class Booking:
         facts = self._facts
         if facts is None:
             return None
-        answer = facts.output or hop.target.model.output or LONGEST_ANSWER
+        answer = (facts.output or hop.target.model.output or LONGEST_ANSWER) * self._copies
         drawn = await self._books.grants.draw(hop.account.name, hop.target.model.id, prompt=facts.size, completion=answer, until=until)
         return drawn if isinstance(drawn, Drawn) else None
 
@@ -168,47 +187,48 @@ class Booking:
         hop = trail.hop
         nano, currency, as_of = self._costs()
         prompt_details, answer_details = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
-        return UsageRecord(
-            id=new_id(now),
-            time=now,
-            team=exchange.team,
-            key=exchange.key,
-            user=self._user,
-            account=hop.account.name if hop else "",
-            model=exchange.model,
-            served_model=hop.target.model.id if hop else "",
-            kind=self._kind(),
-            currency=currency,
-            prompt_tokens=usage.get("prompt_tokens") or 0,
-            cached_tokens=prompt_details.get("cached_tokens") or 0,
-            completion_tokens=usage.get("completion_tokens") or 0,
-            reasoning_tokens=answer_details.get("reasoning_tokens") or 0,
-            cost=nano,
-            estimated=bool(usage.get("estimated")),
-            started=now - (ended - exchange.started),
-            endpoint=self._endpoint,
-            jurisdiction=hop.account.jurisdiction if hop else "",
-            status=exchange.status,
-            attempts=trail.attempts,
-            price_as_of=as_of,
-            first_token_ms=((exchange.first_byte or ended) - exchange.started) * 1000,
-            total_ms=(ended - exchange.started) * 1000,
-            overhead_ms=(ended - exchange.started - trail.waited) * 1000 if not exchange.stream else 0.0,
-            finish=exchange.finish,
-            request_id=exchange.request_id,
-            changes=exchange.changes,
-            decision=encode(exchange.decision).decode() if exchange.decision is not None else "",
-            granted=self._granted,
-            tags=self._tags,
-            images=usage.get("images") or 0,
-            seconds=ceil(usage.get("seconds") or 0),
-            characters=usage.get("characters") or 0,
+        row: Row | None = exchange.scope.get(ROW)
+        return UsageRecord(  # by place: with names it takes twice as long
+            self.id or (new_id(now) if row is None else f"{row.id}{exchange.status:04x}"),
+            now,
+            exchange.team,
+            exchange.key,
+            self._user,
+            hop.account.name if hop else "",
+            exchange.model,
+            hop.target.model.id if hop else "",
+            self._kind(),
+            currency,
+            usage.get("prompt_tokens") or 0,
+            prompt_details.get("cached_tokens") or 0,
+            usage.get("completion_tokens") or 0,
+            answer_details.get("reasoning_tokens") or 0,
+            nano,
+            bool(usage.get("estimated")),
+            now - (ended - exchange.started),
+            self._endpoint,
+            hop.account.jurisdiction if hop else "",
+            exchange.status,
+            trail.attempts,
+            as_of,
+            ((exchange.first_byte or ended) - exchange.started) * 1000,
+            (ended - exchange.started) * 1000,
+            (ended - exchange.started - trail.waited) * 1000 if not exchange.stream else 0.0,
+            exchange.finish,
+            exchange.request_id,
+            exchange.changes,
+            exchange.decided.decode(),
+            self._granted,
+            self._tags if row is None else {**self._tags, **row.tags},
+            usage.get("images") or 0,
+            ceil(usage.get("seconds") or 0),
+            usage.get("characters") or 0,
         )
 
     def _attempt(self, of: UsageRecord, hop: Hop) -> UsageRecord:
         """What an attempt that was given up is likely to cost: its prompt."""
         prompt = self._facts.size // BYTES_OF_A_TOKEN if self._facts is not None else 0
-        rates = self._snapshot.catalog.prices.get(hop.account.vendor, {}).get(hop.target.model.id)
+        rates = self._snapshot.catalog.rates(hop.account.vendor, hop.target.model.id)
         return UsageRecord(
             id=new_id(of.time),
             time=of.time,
@@ -254,7 +274,7 @@ class Booking:
                 for grant, tokens in paid.granted.items():
                     self._granted[grant] = self._granted.get(grant, 0) + tokens
                 prompt, completion = paid.prompt, paid.completion
-            rates = self._snapshot.catalog.prices.get(part.hop.account.vendor, {}).get(part.hop.target.model.id)
+            rates = self._snapshot.catalog.rates(part.hop.account.vendor, part.hop.target.model.id)
             if rates is not None:
                 nano = cost(rates, prompt, min(cached, prompt), completion)
                 if rates.units:

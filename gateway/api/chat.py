@@ -1,6 +1,7 @@
 """POST /v1/chat/completions, plain and streamed."""
 
 import time
+from collections.abc import Callable
 
 from gateway import usage
 from gateway.api import legacy_functions, validate
@@ -64,21 +65,32 @@ class ChatForm:
         pass
 
 
-async def answer_as(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json, form: Form) -> None:
-    """Serves a request of chat that has been checked, and tells the answer in that form. Raises Refusal, Left."""
+async def answer_as(
+    exchange: Exchange,
+    serving: Serving,
+    key: Key,
+    snapshot: Snapshot,
+    body: Json,
+    form: Form,
+    *,
+    attempts: Callable[..., Attempts] = Attempts,
+) -> None:
+    """Serves a request of chat that has been checked, and tells the answer in that form. Raises Refusal, Left.
+
+    `attempts`: how hops are tried, where that is not by one call with the body."""
     plan = await planned("chat", body, exchange, key, snapshot, serving)
     if exchange.keep is None:  # what is kept is not in vain if the client has left
-        exchange.watch()
+        exchange.watch(drain=plan.hops[0].drains)
     deadline = deadline_of(exchange, plan)
-    attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict, payer=exchange.booking)
+    tried = attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict, payer=exchange.booking)
     try:
         if body.get("stream"):
-            await Telling(exchange, attempts, plan, deadline, body, form).tell()
+            await Telling(exchange, tried, plan, deadline, body, form).tell()
         else:
-            await _plain(exchange, attempts, plan, body, form)
+            await _plain(exchange, tried, plan, body, form)
     finally:
         deadline.close()
-        attempts.close(exchange.usage)
+        tried.close(exchange.usage)
 
 
 def deadline_of(exchange: Exchange, plan: Plan) -> Deadline:

@@ -14,7 +14,8 @@ from gateway.api.forms import is_count, odd, usage_in
 from gateway.api.grammar import name_of
 from gateway.api.idempotency import HEADER, once
 from gateway.api.serving import Serving, planned, received
-from gateway.api.wire import Exchange, Refusal, refusal_of
+from gateway.api.spaces import under, why_changed
+from gateway.api.wire import Exchange, Refusal, header_text, refusal_of
 from gateway.routing.attempt import Attempts
 from gateway.snapshot import Hop, Key, Snapshot
 from providers.base import Fault, Json, encode
@@ -37,7 +38,7 @@ async def _embeddings(exchange: Exchange, serving: Serving, key: Key, snapshot: 
     plan = await planned("embeddings", body, exchange, key, snapshot, serving)
     texts = await texts_of(body["input"])
     if exchange.keep is None:  # what is kept is not in vain if the client has left
-        exchange.watch()
+        exchange.watch(drain=plan.hops[0].drains)
     deadline = deadline_of(exchange, plan)
     attempts = Attempts(serving.upstream, serving.health, deadline, exchange.trail, strict=key.strict, payer=exchange.booking)
     try:
@@ -54,7 +55,20 @@ async def _embeddings(exchange: Exchange, serving: Serving, key: Key, snapshot: 
     finally:
         deadline.close()
         attempts.close(exchange.usage)
+    await stays(exchange, serving, key, snapshot)
     await exchange.answer(200, encode(whole))
+
+
+async def stays(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot) -> None:
+    """Notes the space of the answer, which the name keeps from its first answer on. Raises Refusal(409) where another replica's first was
+    faster, in another space."""
+    space = exchange.trail.hop.space if exchange.trail.hop is not None else ""
+    name = under(exchange.model, key, snapshot)
+    begun = await serving.spaces.begin(serving.objects, key.team, name, space)
+    if begun != space:
+        why = why_changed(name, key.team, begun, f"this answer is of {space}")
+        raise Refusal(409, why, param="model", code="embedding_space_changed")
+    exchange.more = [*exchange.more, (b"x-banjia-space", header_text(space))]
 
 
 async def texts_of(given: Any) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha256
 from random import getrandbits
 
@@ -10,7 +11,8 @@ from msgspec.json import encode as encoded
 
 from gateway.accounting.replies import Replies, Reply
 from gateway.api.serving import Serving
-from gateway.api.wire import Exchange, Refusal
+from gateway.api.wire import JSON_TYPE, Exchange, Refusal
+from gateway.emulation.audio import TYPES, form_of
 from gateway.store.errors import StoreError
 from providers.base import Json
 
@@ -102,7 +104,19 @@ async def again(exchange: Exchange, earlier: Reply, digest: str) -> None:
         message = "The request that first came with this Idempotency-Key is still being answered: ask again in a moment."
         raise Refusal(409, message, code="idempotency_in_progress", headers=[(b"retry-after", b"1"), (b"x-should-retry", b"true")])
     exchange.booking = None
-    await exchange.answer(earlier.status, earlier.body, [(b"x-banjia-idempotent-replay", b"true")])
+    await exchange.answer(earlier.status, earlier.body, [(b"x-banjia-idempotent-replay", b"true")], kind_of(earlier.body))
+
+
+def kind_of(body: bytes) -> tuple[bytes, bytes]:
+    """The content type of an answer that is kept without it: JSON, else a sound, else words."""
+    if body[:1] == b"{":
+        return JSON_TYPE
+    form = form_of(body)
+    if form == "pcm":
+        with suppress(UnicodeDecodeError):
+            body.decode()
+            return b"content-type", b"text/plain; charset=utf-8"
+    return b"content-type", TYPES[form].encode()
 
 
 def name_of(exchange: Exchange, given: bytes) -> str:

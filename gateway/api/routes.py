@@ -1,11 +1,26 @@
 """Which address is served by what. The data plane's own table: looked up before any framework."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 
+from gateway.api import retired
+from gateway.api.audio import ROUTES as AUDIO
+from gateway.api.batches import ROUTES as BATCHES
 from gateway.api.chat import chat
+from gateway.api.completions.endpoint import ROUTES as COMPLETIONS
+from gateway.api.completions.endpoint import completions
 from gateway.api.embeddings import embeddings
+from gateway.api.files import ROUTES as FILES
+from gateway.api.fine_tuning import ROUTES as FINE_TUNING
+from gateway.api.fine_tuning import delete_model
+from gateway.api.images import ROUTES as IMAGES
+from gateway.api.messages.endpoint import ROUTES as MESSAGES
 from gateway.api.models import list_models, one_model
+from gateway.api.moderations import ROUTES as MODERATIONS
+from gateway.api.rerank import ROUTES as RERANK
+from gateway.api.responses.routes import ROUTES as RESPONSES
 from gateway.api.serving import Serving
+from gateway.api.uploads import ROUTES as UPLOADS
 from gateway.api.wire import Exchange, Refusal
 
 Endpoint = Callable[..., Awaitable[None]]
@@ -18,7 +33,20 @@ CHAT: Routes = {
     "/v1/embeddings": {"POST": embeddings},
     "/v1/models": {"GET": list_models},
 }
-PARTS: tuple[Routes, ...] = (CHAT,)
+PARTS: tuple[Routes, ...] = (
+    CHAT,
+    COMPLETIONS,
+    MESSAGES,
+    RERANK,
+    FINE_TUNING,
+    RESPONSES,
+    FILES,
+    UPLOADS,
+    BATCHES,
+    IMAGES,
+    AUDIO,
+    MODERATIONS,
+)
 """Each surface's own."""
 PATHS: dict[str, Mapping[str, Endpoint]] = {path: methods for part in PARTS for path, methods in part.items() if "{" not in path}
 PATTERNS: dict[tuple[str, ...], Mapping[str, Endpoint]] = {
@@ -28,7 +56,12 @@ PATTERNS: dict[tuple[str, ...], Mapping[str, Endpoint]] = {
     if "{" in path
 }
 """By the parts of an address, "" for any."""
-DEPLOYMENTS: dict[str, Endpoint] = {"chat/completions": chat, "embeddings": embeddings}
+DEPLOYMENTS: dict[str, Endpoint] = {
+    "chat/completions": chat,
+    "completions": completions,
+    "embeddings": embeddings,
+    **{path.removeprefix("/v1/"): methods["POST"] for part in (IMAGES, AUDIO) for path, methods in part.items()},
+}
 MODEL = "/v1/models/"
 AZURE = "/openai/deployments/"
 
@@ -43,6 +76,8 @@ def endpoint_of(exchange: Exchange) -> Callable[[Exchange, Serving], Awaitable[N
         endpoint = methods[exchange.method]
         return (lambda exchange, serving: endpoint(exchange, serving, *ids)) if ids else endpoint
     if not methods:
+        if (gone := retired.refusal(canonical(exchange.path), date.today())) is not None:
+            raise gone
         raise Refusal(
             404, f"Unknown request URL: {exchange.method} {exchange.path[:200]}. Is the base URL right? It ends in /v1.", code="unknown_url"
         )
@@ -59,7 +94,7 @@ def _methods(path: str) -> tuple[Mapping[str, Endpoint], tuple[str, ...]]:
     if path in PATHS:
         return PATHS[path], ()
     if path.startswith(MODEL):
-        return {"GET": one_model}, (path.removeprefix(MODEL),)
+        return {"GET": one_model, "DELETE": delete_model}, (path.removeprefix(MODEL),)
     if path.startswith(AZURE):
         deployment, _, rest = path.removeprefix(AZURE).partition("/")
         return ({"POST": DEPLOYMENTS[rest]}, (deployment,)) if deployment and rest in DEPLOYMENTS else ({}, ())

@@ -3,26 +3,31 @@
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gateway import usage
 from gateway.accounting.books import Books
 from gateway.api.auth import Ring, authenticate
 from gateway.api.booking import Booking
-from gateway.api.wire import Exchange, Refusal
+from gateway.api.spaces import Spaces, under, why_changed
+from gateway.api.wire import Exchange, Record, Refusal
+from gateway.blobs.opening import FileStore
 from gateway.jobs.base import Run
 from gateway.objects import Objects
+from gateway.room import Room
 from gateway.routing.decision import AT_ANY_TIME, decision_of, route_told
 from gateway.routing.facts import Facts, conversation_of, facts_of
 from gateway.routing.health import Health
-from gateway.routing.plan import Plan, Resolved, plan_of, resolve
+from gateway.routing.plan import Plan, Resolved, in_one_space, plan_of, resolve
 from gateway.routing.preferences import DRAWN, Moment
 from gateway.snapshot import Key, Snapshot
+from gateway.tuning.table import PREFIX, Tuned
 from gateway.upstream import Upstream
-from providers.base import Json
+from providers.base import Json, encode
 
 
 class Runs(Protocol):
@@ -36,6 +41,15 @@ class Runs(Protocol):
     async def cancel(self, id: str) -> None: ...
 
 
+class Live(Protocol):
+    """What work without a client looks at, so as not to be in the way of those with one."""
+
+    room: Room
+    draining: bool
+    sinks: tuple[Callable[[Record], None], ...]
+    """What takes the record of each finished request."""
+
+
 class Serving(Struct):
     """One reference to the config of now, which a reload swaps, and the way to the providers. A request takes `snapshot` once."""
 
@@ -47,6 +61,14 @@ class Serving(Struct):
     objects: Objects | None = None
     """What teams keep here; None where nothing is stored."""
     jobs: Runs | None = None
+    files: FileStore | None = None
+    """Where the bytes of files are; None where none are kept."""
+    live: "Live | None" = None
+    """The requests of clients."""
+    tuned: Tuned | None = None
+    """Names of models that teams have had tuned."""
+    spaces: Spaces = field(default_factory=Spaces)
+    """Which vector space each team has begun in under a name."""
 
 
 def received(endpoint: str, exchange: Exchange, serving: Serving) -> tuple[Key, Snapshot]:
@@ -60,20 +82,30 @@ def received(endpoint: str, exchange: Exchange, serving: Serving) -> tuple[Key, 
 async def planned(endpoint: str, body: Json, exchange: Exchange, key: Key, snapshot: Snapshot, serving: Serving) -> Plan:
     """The plan for a request that has been checked, with at least one hop, and with what it may use reserved. Raises Refusal."""
     facts = facts_of(endpoint, body, exchange.size)
-    resolved = resolve(facts.model, endpoint, key, snapshot)
+    resolved = None
+    if serving.tuned is not None and facts.model.startswith(PREFIX):
+        resolved = serving.tuned.resolve(facts.model, endpoint, key, snapshot)
+    if resolved is None:
+        resolved = resolve(facts.model, endpoint, key, snapshot)
     if resolved is None:
         raise no_model(facts.model, f"The model `{facts.model}` is not known here, or not to this key.")
+    exchange.notices = resolved.notices
     if facts.size > resolved.reads and endpoint == "chat":
         facts = await counted(facts, body, resolved)
     if resolved.route.sticky:
         facts = replace(facts, conversation=conversation_of(key.team, body))
     moment = AT_ANY_TIME if resolved.simple is not None else moment_for(resolved, facts, serving)
-    plan = plan_of(resolved, facts, key, snapshot, moment)
+    if endpoint == "embeddings":
+        begun = await serving.spaces.begun(serving.objects, key.team, under(facts.model, key, snapshot))
+        plan, facts = in_one_space(resolved, facts, key, snapshot, moment, begun)
+    else:
+        plan = plan_of(resolved, facts, key, snapshot, moment)
     exchange.decision = decision_of(plan, facts, moment, snapshot.revision)
+    exchange.decided = encode(exchange.decision)
     if key.show_route:
         exchange.route = route_told(plan)
     if not plan.hops:
-        raise refused(plan, facts, key)
+        raise refused(plan, facts, key, snapshot)
     if exchange.booking is not None and (no := await exchange.booking.admit(body, facts, plan)):
         raise Refusal(no.status, no.message, kind=no.kind, code=no.code, headers=no.headers)
     return plan
@@ -109,7 +141,7 @@ def tokens_of(facts: Facts, body: Json, resolved: Resolved) -> dict[str, int]:
     return {name: usage.prompt_tokens(body, name, enough=2 * most) for name, most in contexts.items()}
 
 
-def refused(plan: Plan, facts: Facts, key: Key) -> Refusal:
+def refused(plan: Plan, facts: Facts, key: Key, snapshot: Snapshot) -> Refusal:
     """Why a plan has no hop."""
     model = facts.model
     if plan.refusal:
@@ -126,6 +158,9 @@ def refused(plan: Plan, facts: Facts, key: Key) -> Refusal:
             "add a filing under catalog/filings, or an exception under policy.exceptions"
         )
         return Refusal(403, message, kind="permission_error", param="model", code="model_not_filed")
+    if "space" in codes:
+        told = why_changed(under(model, key, snapshot), key.team, facts.space, why)
+        return Refusal(409, told, param="model", code="embedding_space_changed")
     if "jurisdiction" in codes:
         message = (
             f"model `{model}` of team `{key.team}` has no hop that data of callers in {key.jurisdiction} may go to ({why}): "

@@ -257,7 +257,7 @@ call = fields({"id": string, "function": fields({"name": string, "arguments": st
 
 def chat(body: Json) -> Json:
     """The request without nulls. Raises Refusal(400)."""
-    body = _known(body, CHAT, required=("model", "messages"))
+    body = known(body, CHAT, required=("model", "messages"))
     pending: set[str] = set()
     for index, message in enumerate(body["messages"]):
         said, content = message.get("role"), message.get("content")
@@ -336,7 +336,7 @@ MOST_INPUTS = 2048
 
 def embeddings(body: Json) -> Json:
     """The request without nulls; `input` is still in whichever of its four forms it came. Raises Refusal(400)."""
-    body = _known(body, EMBEDDINGS, required=("model", "input"))
+    body = known(body, EMBEDDINGS, required=("model", "input"))
     given = body["input"]
     if isinstance(given, str):
         if not given:
@@ -372,7 +372,7 @@ INTEGERS = frozenset({"n", "max_tokens", "max_completion_tokens", "top_logprobs"
 """Fields in which 5.0 is meant as 5: JSON does not tell them apart, but some vendors do."""
 
 
-def _known(body: Json, table: Mapping[str, Check], *, required: tuple[str, ...]) -> Json:
+def known(body: Json, table: Mapping[str, Check], *, required: tuple[str, ...]) -> Json:
     """The body without nulls, its known fields checked."""
     for name in required:
         if body.get(name) is None:

@@ -8,16 +8,16 @@ from time import perf_counter, time
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
-from msgspec import DecodeError, Struct, ValidationError
+from msgspec import DecodeError, Raw, Struct, ValidationError
 
-from gateway.api.booking import Booking
+from gateway.api.booking import LEFT, Booking
 from gateway.api.weight import DEEPEST, MOST_ITEMS, MOST_NODES, SMALL, deeper, too_heavy
 from gateway.deadline import Ticker
 from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS, code_told
 from gateway.scrubbing import scrub
-from gateway.sending import Headers, Send, send_whole
+from gateway.sending import Headers, Send, send_head, send_piece, send_whole
 from providers.base import Fault, Json, decode, encode
 
 T = TypeVar("T")
@@ -50,6 +50,9 @@ class Left(Exception):
     """The client has gone."""
 
 
+NOTHING = Raw(b"null")
+
+
 class Record(Struct):
     """What is known of a finished exchange: the only thing that logs and metrics are made of."""
 
@@ -71,17 +74,17 @@ class Record(Struct):
     changes: str = ""
     faults: list[str] = []
     error: str = ""
-    decision: Decision | None = None
-    """What the plan was made from."""
+    decision: Raw = NOTHING
+    """What the plan was made from: a Decision as JSON."""
 
 
 class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "booking", "decision", "fails", "finish",
-        "first_byte", "headers", "keep", "key", "left", "limits", "method", "model", "more", "path", "refused", "request_id", "route",
-        "says_no", "scope", "size", "started", "status", "stream", "team", "ticker", "trail", "usage",
+        "_drain", "_due", "_patience", "_receive", "_send", "_task", "_watcher", "answered", "body_read", "booking", "decided", "decision",
+        "fails", "finish", "first_byte", "headers", "keep", "key", "left", "limits", "method", "model", "more", "notices", "path",
+        "refused", "request_id", "route", "says_no", "scope", "size", "started", "status", "stream", "team", "ticker", "trail", "usage",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, ticker: Ticker, patience: float) -> None:
@@ -117,9 +120,13 @@ class Exchange:
         """`x-ratelimit-*`"""
         self.more: Headers = []
         """What a surface's clients look for beside OpenAI's."""
+        self.notices: tuple[tuple[bytes, bytes], ...] = ()
+        """Of the end that the model's name has at OpenAI."""
         self.first_byte = 0.0
         """When the first of the answer went out, by `perf_counter`."""
         self.decision: Decision | None = None
+        self.decided = b""
+        """The same as JSON."""
         self.says_no: Callable[[Refusal], Json] = body_of
         """How a refusal is told, on surfaces that are not OpenAI's."""
         self.fails: Callable[[Refusal], bytes] = failed
@@ -129,6 +136,7 @@ class Exchange:
         self._due = 0.0
         """When the next bytes of the body must be there, while it is read."""
         self._watcher: asyncio.Task[None] | None = None
+        self._drain = False
 
     # ---- the request ----
 
@@ -218,8 +226,10 @@ class Exchange:
             raise no_json(f"it is nested more than {DEEPEST} levels deep")
         return body
 
-    def watch(self) -> None:
-        """From now on, if the client leaves, the task that serves it is cancelled. The body has been read."""
+    def watch(self, *, drain: bool = False) -> None:
+        """From now on, if the client leaves, the task that serves it is cancelled; with `drain` it goes on, and what it sends goes nowhere.
+        The body has been read."""
+        self._drain = drain
         self._task = asyncio.current_task(self.ticker.loop)
         self.ticker.add(self)
 
@@ -239,7 +249,8 @@ class Exchange:
             pass
         if self._task is not None:
             self.left = True
-            self._task.cancel()
+            if not self._drain:
+                self._task.cancel()
 
     def unwatch(self) -> None:
         self._task = None
@@ -268,6 +279,8 @@ class Exchange:
             headers.append((b"x-banjia-changes", header_text(self.changes)))
         if self.more:
             headers += self.more
+        if self.notices:
+            headers += self.notices
         return headers + self.limits if self.limits else headers
 
     @property
@@ -277,7 +290,7 @@ class Exchange:
 
     async def answer(self, status: int, body: bytes, headers: Headers | None = None, kind: tuple[bytes, bytes] = JSON_TYPE) -> None:
         """A whole answer."""
-        self.status = status
+        self.status = LEFT if self.left else status
         if self.booking is not None:
             await self.booking.settle()
         if self.keep is not None:
@@ -293,22 +306,24 @@ class Exchange:
         self.refused = str(refusal)
         await self.answer(refusal.status, encode(self.says_no(refusal)), refusal.headers)
 
-    async def begin(self) -> None:
-        """The head of a stream. From here on a failure can only be told within it."""
+    async def begin(self, headers: Headers = EVENTS) -> None:
+        """The head of a stream, of events unless `headers` say otherwise. From here on a failure can only be told within it."""
         self.answered = True
         self.status = 200
         self.first_byte = perf_counter()
-        await self._send({"type": "http.response.start", "status": 200, "headers": EVENTS + self.head()})
+        await send_head(self._send, headers + self.head())
 
     async def write(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        await send_piece(self._send, data)
 
     async def end(self, data: bytes = b"") -> None:
         """The last piece of a stream."""
+        if self.left:
+            self.status = LEFT
         if self.booking is not None:
             await self.booking.settle()
         self.unwatch()
-        await self._send({"type": "http.response.body", "body": data})
+        await send_piece(self._send, data, last=True)
 
     def record(self) -> Record:
         trail = self.trail
@@ -332,7 +347,7 @@ class Exchange:
             self.changes,
             trail.faults,
             self.refused,
-            self.decision,
+            Raw(self.decided or b"null"),
         )
 
 

@@ -11,6 +11,8 @@ class Duties(Struct):
     copies: int = 1
     """Calls to make at once, each for one choice."""
     stops: tuple[str, ...] = ()
+    stops_told: bool = False
+    """A choice that one of them ends says which."""
     one_call: bool = False
     schema: bytes = b""
     """JSON schema that words have to follow; b"": none."""
@@ -28,8 +30,8 @@ def duties_of(changes: Iterable[Change]) -> Duties | None:
         match change.work:
             case Copies(count):
                 found.copies = count
-            case StopAt(texts):
-                found.stops = texts
+            case StopAt(texts, told):
+                found.stops, found.stops_told = texts, told
             case OneCall():
                 found.one_call = True
             case HoldTo(schema):

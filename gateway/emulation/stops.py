@@ -20,6 +20,11 @@ def stop_in(text: str, stops: Sequence[str]) -> int:
     return at
 
 
+def told(text: str, at: int, stops: Sequence[str]) -> str:
+    """The stop that `stop_in` has found there."""
+    return min((stop for stop in stops if text.startswith(stop, at)), key=len)
+
+
 def withheld(text: str, stops: Sequence[str]) -> int:
     """How many characters at the end of `text` may be the beginning of a stop."""
     for length in range(min(len(text), max(map(len, stops)) - 1), 0, -1):
@@ -38,6 +43,8 @@ def restrain(answer: Json, duties: Duties) -> Json:
             message["content"] = content[:at]
             message.pop("tool_calls", None)  # they would have come after it
             choice["finish_reason"] = "stop"
+            if duties.stops_told:
+                choice["stop_reason"] = told(content, at, duties.stops)
         if duties.one_call and message.get("tool_calls"):
             message["tool_calls"] = message["tool_calls"][:1]
     return answer
@@ -93,6 +100,8 @@ class Restrained:
             choice["delta"] = {**delta, "content": text[:at]}
             choice["delta"].pop("tool_calls", None)
             choice["finish_reason"] = "stop"
+            if self._duties.stops_told:
+                choice["stop_reason"] = told(text, at, stops)
             self.over = len(self._stopped) >= self._choices
             return
         last = choice.get("finish_reason") or delta.get("tool_calls")

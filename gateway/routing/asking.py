@@ -6,16 +6,19 @@ from collections.abc import Coroutine, Iterable
 from email.utils import formatdate
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from gateway.deadline import Deadline
 from gateway.emulation import schema
 from gateway.emulation.duties import Duties, duties_of
 from gateway.emulation.stops import Restrained, restrain
-from gateway.emulation.whole import added, merged
+from gateway.emulation.whole import Gathered, added, images, merged
 from gateway.routing.begun import SHAPELESS, Begun, Running, Together, Told, begin
+from gateway.routing.tasks import Book, finished
 from gateway.routing.trail import Trail
 from gateway.snapshot import Hop
 from gateway.upstream import Reply, Upstream
-from providers.base import Fault, Json, Outgoing, Stream
+from providers.base import Deferred, Fault, Json, Outgoing, Stream
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +36,22 @@ ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 class Asking:
     """How hops are asked for one request: under one deadline, noting what became of its fields."""
 
-    def __init__(self, upstream: Upstream, deadline: Deadline, trail: Trail, *, strict: bool) -> None:
+    def __init__(self, upstream: Upstream, deadline: Deadline, trail: Trail, *, strict: bool, book: Book | None = None) -> None:
         self._upstream = upstream
         self._deadline = deadline
         self._trail = trail
         self._strict = strict
+        self._book = book
 
     async def answer(self, hop: Hop, body: Json) -> Json:
         """The whole answer. Raises Fault."""
         outgoing = self._request(hop, body)
         duties = duties_of(outgoing.changes)
-        return await (self._sent(hop, outgoing) if duties is None else self._dutiful(hop, body, outgoing, duties))
+        if duties is None:
+            return await self._sent(hop, outgoing)
+        if duties.stops_told and not duties.whole and duties.copies == 1:
+            return await self._until(hop, body, outgoing)
+        return await self._dutiful(hop, body, outgoing, duties)
 
     async def stream(self, hop: Hop, body: Json) -> Begun:
         """The beginning of a streamed answer that has said something. The caller closes it. Raises Fault."""
@@ -63,9 +71,32 @@ class Asking:
 
     # ---- what the gateway does ----
 
+    async def _until(self, hop: Hop, body: Json, plain: Outgoing) -> Json:
+        """An answer up to one of its stops, read as a stream that is given up there: nobody has to wait and to pay for what comes after."""
+        outgoing = self._request(hop, {**body, "stream": True}, of=body)
+        duties = duties_of(outgoing.changes)
+        self._trail.changes = plain.changes  # of what the client asked, which is no stream
+        if duties is None or duties.whole:
+            return await self._dutiful(hop, body, plain, duties_of(plain.changes) or Duties())
+        begun = await self._begin(hop, outgoing, Restrained(hop.translator.stream(), duties, body.get("n") or 1))
+        gathered = Gathered()
+        try:
+            gathered.add(begun.first)
+            while (chunks := await begun.more()) is not None:
+                gathered.add(chunks)
+            gathered.add(begun.rest())
+            self._deadline.stage("total", self._deadline.left())  # nothing more comes, and what has come may have to be counted
+            return gathered.answer()
+        except SHAPELESS as exc:
+            raise Fault("broken", "the provider's answer is of no known form") from exc
+        finally:
+            begun.close()
+
     async def _dutiful(self, hop: Hop, body: Json, outgoing: Outgoing, duties: Duties) -> Json:
         answers = await together(self._sent(hop, outgoing) for _ in range(duties.copies))
         try:
+            if "data" in answers[0]:
+                return images(answers)
             whole = merged(answers) if len(answers) > 1 else answers[0]
             if duties.schema:
                 whole = await self._of_form(hop, body, whole, duties.schema)
@@ -102,6 +133,8 @@ class Asking:
         except SHAPELESS as exc:
             log.exception("a request could not be said to %s", hop.name)
             raise Fault("unsupported", f"the request cannot be said to {hop.name}") from exc
+        if self._trail.own:
+            outgoing = replace(outgoing, changes=self._trail.own + outgoing.changes)
         changes = outgoing.changes
         if hop.defaults:  # what became of a field that the client did not send is no concern of the client's
             changes = tuple(change for change in changes if change.field in asked or change.field not in hop.defaults)
@@ -118,15 +151,20 @@ class Asking:
         return await self._upstream.send(hop.account, outgoing, hop.timeouts.connect)
 
     async def _sent(self, hop: Hop, outgoing: Outgoing) -> Json:
+        if self._book is not None and isinstance(hop.translator, Deferred):
+            return await finished(hop, hop.translator, outgoing, self._read, self._deadline, self._book)
+        raw = await self._read(hop, outgoing)
+        try:
+            return hop.translator.response(raw)
+        except SHAPELESS as exc:
+            raise Fault("broken", "the provider's answer is of no known form") from exc
+
+    async def _read(self, hop: Hop, outgoing: Outgoing) -> bytes:
         reply = await self._open(hop, outgoing, stream=False)
         try:
             if reply.status not in OK:
                 raise self._judged(hop, reply, await error_of(reply))
-            raw = await reply.read()
-            try:
-                return hop.translator.response(raw)
-            except SHAPELESS as exc:
-                raise Fault("broken", "the provider's answer is of no known form") from exc
+            return await reply.read()
         finally:
             reply.close()
 

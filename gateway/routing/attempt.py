@@ -14,6 +14,7 @@ from gateway.routing.begun import SHAPELESS, Begun
 from gateway.routing.health import Health
 from gateway.routing.limits import Held
 from gateway.routing.plan import Plan
+from gateway.routing.tasks import Book
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS
 from gateway.snapshot import Hop
@@ -61,15 +62,25 @@ class Attempts:
     """How one request is tried: over a plan, under one deadline, noting its trail."""
 
     def __init__(
-        self, upstream: Upstream, health: Health, deadline: Deadline, trail: Trail, *, strict: bool, payer: Payer | None = None
+        self,
+        upstream: Upstream,
+        health: Health,
+        deadline: Deadline,
+        trail: Trail,
+        *,
+        strict: bool,
+        payer: Payer | None = None,
+        book: Book | None = None,
     ) -> None:
+        """`book`: where tasks are written down, for endpoints whose providers take some."""
         self._payer = payer
+        self._book = book
         self._upstream = upstream
         self._health = health
         self._deadline = deadline
         self._trail = trail
         self._strict = strict
-        self._asking = Asking(upstream, deadline, trail, strict=strict)
+        self._asking = Asking(upstream, deadline, trail, strict=strict, book=book)
         self._held: list[Held] = []
         """What has been taken of accounts with limits, and is not yet given back."""
         self._took = 0.0
@@ -98,6 +109,10 @@ class Attempts:
         """The beginning of a stream that has said something. The caller closes it."""
         self._streams = True
         return await self._over(plan, lambda hop: [body], lambda asking, hop: asking.stream(hop, body))
+
+    async def either(self, plan: Plan, body: Json, once: Once[T]) -> T:
+        """What `once` makes of the first hop that answers: where it depends on the hop whether an answer comes as a stream."""
+        return await self._over(plan, lambda hop: [body], once)
 
     async def go_on(self, plan: Plan, body: Json, said: str) -> Begun | None:
         """The rest of an answer that broke off after `said`, from a hop that can go on with it; None if there is none. Raises Fault."""
@@ -195,8 +210,8 @@ class Attempts:
         racers: dict[asyncio.Task[T | Fault], Attempts] = {}
 
         def start(one: Hop) -> None:
-            trail = Trail(self._trail.started)
-            runner = Attempts(self._upstream, self._health, self._deadline, trail, strict=self._strict, payer=self._payer)
+            trail = Trail(self._trail.started, own=self._trail.own)
+            runner = Attempts(self._upstream, self._health, self._deadline, trail, strict=self._strict, payer=self._payer, book=self._book)
             runner._streams = self._streams
             racers[asyncio.create_task(runner._at(one, turns, once))] = runner
 

@@ -75,6 +75,8 @@ class Running:
 
     def _whole_in_spite_of(self, fault: Fault) -> list[Json] | None:
         """An answer that has given its reason to finish is whole, whatever comes of the connection. Raises the fault of another."""
+        if getattr(self._stream, "unmarked", False):
+            raise fault
         try:
             self._last = ended(self._stream)
         except Fault:

@@ -28,6 +28,9 @@ def barrier(account: Account, model: str, endpoint: str, key: Key, snapshot: Sna
         return "surface", f"the model is served on {', '.join(facts.surfaces)}, not on {account.adapter.surface}"
     if model in snapshot.catalog.models.get(account.vendor, {}) and endpoint not in ENDPOINTS_OF_KIND[facts.kind]:
         return "endpoint", f"the model is of kind {facts.kind}"
+    needs = {"images": "text", "image_edits": "image"}.get(endpoint)
+    if facts.kind == "image" and needs and needs not in facts.input:
+        return "endpoint", f"the model makes its images of {' and '.join(facts.input)} alone"
     return None
 
 
@@ -69,6 +72,8 @@ def holds(when: When, facts: Facts, jurisdiction: str) -> bool:
 def incapable(hop: Hop, facts: Facts) -> Barrier | None:
     """What the hop's model cannot take of the request, as far as the catalog knows."""
     model = hop.target.model
+    if facts.space and hop.space != facts.space:
+        return "space", f"its vectors are of the space {hop.space}, not of {facts.space}"
     if facts.images and "image" not in model.input and model.context:
         return "incapable", "the model takes no images"
     if facts.audio and "audio" not in model.input and model.context:

@@ -27,12 +27,14 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     """Tokens of the answer that are asked for at most; 0: as many as it takes."""
     tokens: Mapping[str, int] = {}
     """Of the prompt, by tokenizer, where they had to be counted."""
+    space: str = ""
+    """Of embeddings: the vector space that they are to be in, where hops of several might serve."""
     conversation: str = ""
     """A digest of what a conversation is known by, where a route keeps conversations together."""
 
     def plain(self) -> bool:
         """Whether nothing in it could be more than some model can take, its size and its answer's aside."""
-        return not (self.images or self.audio or self.dimensions or self.tools)
+        return not (self.images or self.audio or self.dimensions or self.tools or self.space)
 
 
 def facts_of(endpoint: str, body: Json, size: int = 0) -> Facts:

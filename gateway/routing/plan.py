@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from math import inf
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from gateway.retirement import Headers
 from gateway.routing.constraints import Barrier, barrier, expired, holds, incapable, unfiled
 from gateway.routing.facts import Facts
 from gateway.routing.preferences import Moment, Option, in_order
@@ -48,12 +50,14 @@ class Resolved(Struct, frozen=True):
     """Tokens that each of the models can read."""
     answers: float
     """Tokens that each of the models can answer."""
+    notices: Headers = ()
+    """What answers say of the name's end at OpenAI."""
 
 
 def make_plan(facts: Facts, key: Key, snapshot: Snapshot, moment: Moment) -> Plan | None:
     """The plan for a request; None where nothing is known of the model's name."""
     resolved = resolve(facts.model, facts.endpoint, key, snapshot)
-    return None if resolved is None else plan_of(resolved, facts, key, snapshot, moment)
+    return None if resolved is None else in_one_space(resolved, facts, key, snapshot, moment)[0]
 
 
 def plan_of(resolved: Resolved, facts: Facts, key: Key, snapshot: Snapshot, moment: Moment) -> Plan:
@@ -64,6 +68,16 @@ def plan_of(resolved: Resolved, facts: Facts, key: Key, snapshot: Snapshot, mome
     ordered = in_order(fit, resolved.route, facts, moment, snapshot.catalog)
     on_refusal = _fit(resolved.on_refusal, facts, key, moment, rejected)
     return Plan(_hops(ordered), tuple(rejected), resolved.route.origin, on_refusal=_hops(on_refusal))
+
+
+def in_one_space(resolved: Resolved, facts: Facts, key: Key, snapshot: Snapshot, moment: Moment, begun: str = "") -> tuple[Plan, Facts]:
+    """The plan, where it is for vectors with hops of one space alone: of the one that has `begun`, else of the first hop's."""
+    plan = plan_of(resolved, facts, key, snapshot, moment)
+    wanted = begun or (plan.hops[0].space if plan.hops else "")
+    if not wanted or all(hop.space == wanted for hop in (*plan.hops, *plan.on_refusal)):
+        return plan, facts
+    facts = replace(facts, space=wanted)
+    return plan_of(resolved, facts, key, snapshot, moment), facts
 
 
 def _fit(options: Iterable[Option], facts: Facts, key: Key, moment: Moment, rejected: list[Rejected]) -> list[Option]:
@@ -100,14 +114,17 @@ def resolve(model: str, endpoint: str, key: Key, snapshot: Snapshot) -> Resolved
         found: Resolved | None = snapshot.routes_seen[seen]
         return found
     route = next((route for level in key.levels if (route := level.find(model)) is not None), None)
-    found = _resolve(route, model, endpoint, key, snapshot) if route else None
+    found = resolve_route(route, model, endpoint, key, snapshot) if route else None
+    if found is not None and (end := snapshot.catalog.retirements.get(model)) is not None:
+        found = replace(found, notices=end.headers(model))
     if len(snapshot.routes_seen) >= MOST_SEEN:
         snapshot.routes_seen.clear()
     snapshot.routes_seen[seen] = found
     return found
 
 
-def _resolve(route: Route, model: str, endpoint: str, key: Key, snapshot: Snapshot) -> Resolved:
+def resolve_route(route: Route, model: str, endpoint: str, key: Key, snapshot: Snapshot) -> Resolved:
+    """What a name stands for by this route."""
     if route.reject:
         refusal = route.reject.replace("{model}", model)
         return Resolved(route, (), (), (), Plan((), origin=route.origin, refusal=refusal), inf, inf)

@@ -14,6 +14,8 @@ class Trail(Struct):
     hop: Hop | None = None
     attempts: int = 0
     changes: tuple[Change, ...] = ()
+    own: tuple[Change, ...] = ()
+    """What the surface itself has changed, whichever hop serves: told, and done, like a hop's changes."""
     waited: float = 0.0
     """Seconds spent waiting for providers before the client's first byte."""
     faults: list[str] = []

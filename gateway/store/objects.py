@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from gateway.objects import Object, Page, Taken
 from gateway.store.sums import inserting
@@ -87,6 +87,11 @@ class StoredObjects:
             one_more = statement.where(*wanted).limit(limit + 1)
             found = (await connection.execute(one_more)).mappings().all()
         return Page([_object(one) for one in found[:limit]], len(found) > limit)
+
+    async def count(self, kind: str, team: str) -> int:
+        async with self._store.reading() as connection:
+            wanted = objects.c.kind == kind, objects.c.team == team, self._alive()
+            return (await connection.execute(select(func.count()).select_from(objects).where(*wanted))).scalar() or 0
 
     def _alive(self) -> ColumnElement[bool]:
         return or_(objects.c.until.is_(None), objects.c.until > self._store.now())

@@ -33,6 +33,8 @@ class Asked(Struct, frozen=True):
     account: str | None = None
     model: str | None = None
     served_model: str | None = None
+    models: tuple[str, ...] = ()
+    """Asked for by one of these names."""
     group_by: tuple[str, ...] = ()
     """Of GROUPS, in the order that rows are sorted by. Days are UTC's."""
     limit: int = 10_000
@@ -81,6 +83,8 @@ async def _statement(connection: AsyncConnection, asked: Asked) -> Select[Any]:
     def grouped(table: Any, day: ColumnElement[Any], summed: list[ColumnElement[int]], ranges: ColumnElement[bool]) -> Select[Any]:
         names = [day.label("day") if name == "day" else table.c[name].label(name) for name in (*asked.group_by, "currency")]
         wanted = [table.c[name] == value for name in FILTERS if (value := getattr(asked, name)) is not None]
+        if asked.models:
+            wanted.append(table.c.model.in_(asked.models))
         return select(*names, *summed).where(ranges, *wanted).group_by(*names)
 
     days = or_(false(), *(and_(usage_daily.c.day >= low, usage_daily.c.day < high) for low, high in runs))

@@ -5,12 +5,17 @@ What both surfaces do with a request is in rules.py; the native surface is nativ
 
 from collections.abc import Mapping
 
+from providers.alibaba.audio import SPEECH, TRANSCRIPTIONS
 from providers.alibaba.errors import fault_of
 from providers.alibaba.gather import STREAMED, gather
+from providers.alibaba.images import EDITS, IMAGES
 from providers.alibaba.native import NATIVE
+from providers.alibaba.rerank import CompatibleRerank
 from providers.alibaba.rules import SHARED, prepare, streams_only
+from providers.alibaba.tuning import AlibabaTuning
 from providers.auth import API_KEY
 from providers.base import Adapter, Fault, Json, Outgoing, Target, encode
+from providers.batching import Batches
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.fields import Fields, ask_for_usage, drop
 from providers.openai_like import OpenAIChat, OpenAIEmbeddings
@@ -58,6 +63,13 @@ ADAPTER = Adapter(
     endpoints={
         "chat": CompatibleChat(fields=CHAT_FIELDS, mark={"partial": True}),
         "embeddings": CompatibleEmbeddings(fields=EMBEDDINGS_FIELDS),
+        "rerank": CompatibleRerank(),
+        "images": IMAGES,
+        "image_edits": EDITS,
+        "speech": SPEECH,
+        "transcriptions": TRANSCRIPTIONS,
     },
+    tuning=AlibabaTuning(),
+    batching=Batches("/v1/chat/completions", 50, windows=(24, 336)),
 )
 SURFACES = (ADAPTER, NATIVE)

@@ -9,9 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from providers.alibaba.audio import SPEECH, TRANSCRIPTIONS
 from providers.alibaba.errors import fault_of
 from providers.alibaba.gather import STREAMED, gather
+from providers.alibaba.images import EDITS, IMAGES
+from providers.alibaba.rerank import NativeRerank
 from providers.alibaba.rules import SHARED, prepare, streams_only
+from providers.alibaba.tuning import AlibabaTuning
 from providers.auth import API_KEY
 from providers.base import JSON_BODY, Adapter, Fault, Json, Outgoing, Stream, Target, encode
 from providers.embeddings import dimensions, reply
@@ -232,5 +236,14 @@ NATIVE = Adapter(
     surface="native",
     base_url="https://dashscope.aliyuncs.com/api/v1",
     auth={"api_key": API_KEY},
-    endpoints={"chat": NativeChat(CHAT_FIELDS), "embeddings": NativeEmbeddings(EMBEDDINGS_FIELDS)},
+    endpoints={
+        "chat": NativeChat(CHAT_FIELDS),
+        "embeddings": NativeEmbeddings(EMBEDDINGS_FIELDS),
+        "rerank": NativeRerank(),
+        "images": IMAGES,
+        "image_edits": EDITS,
+        "speech": SPEECH,
+        "transcriptions": TRANSCRIPTIONS,
+    },
+    tuning=AlibabaTuning(),
 )

@@ -18,6 +18,7 @@ from providers.faults import said
 from providers.fields import Fields, all_dropped, all_native, drop_unless, kept_here, native
 from providers.json_mode import json_mode
 from providers.messages import messages, only, role
+from providers.openai.media import Images, Speech, Transcriptions, media
 from providers.openai.rules import NEWER, PLAIN_PARTS, VECTORS, Chat, Embeddings, Generations, family, own_keys, reasons
 from providers.openai_like import read_json
 from providers.tools import choice, functions, one_call
@@ -218,7 +219,7 @@ class AzureChat(Chat, frozen=True, kw_only=True):
         super().settle(choice, said)
 
 
-def endpoints(*, classic: bool) -> Mapping[str, AzureChat | Embeddings]:
+def endpoints(*, classic: bool) -> Mapping[str, AzureChat | Embeddings | Images | Speech | Transcriptions]:
     url = classic_url if classic else v1_url
     model = kept_here if classic else deployed_model
     return {
@@ -226,6 +227,7 @@ def endpoints(*, classic: bool) -> Mapping[str, AzureChat | Embeddings]:
             url=url, generations=classic_generations if classic else lambda version: V1, judge=fault_of, errors=ERRORS, calls_quietly=(5, 6)
         ),
         "embeddings": Embeddings(fields={"model": model, **VECTORS}, url=url, judge=fault_of, errors=ERRORS),
+        **media(url, fault_of, model),
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from providers.azure_openai.simulator_entra import Entra
 from providers.azure_openai.simulator_versions import VERSIONS, check_version, fields_of, knows_developers
 from providers.base import Json, Model
+from providers.openai.media_simulator import Media
 from providers.openai.simulator_answers import Voice, frames, head_of, reply, vectors
 from providers.openai.simulator_checks import EMBEDDINGS, Question, ask_of, check_inputs, check_together, lacking, thinks
 from providers.openai.simulator_messages import check_messages
@@ -24,13 +25,15 @@ from providers.simulation import (
     count,
     data,
     json_reply,
-    read_body,
     sse_reply,
     trouble,
 )
 
 KEY = re.compile(r"[A-Za-z0-9_-]{16,}")
 """Any key of this form is a resource of its own."""
+ADDRESS = re.compile(
+    r"/openai/(?:deployments/([^/]+)/|(v1)/)?(chat/completions|embeddings|models|images/(?:generations|edits)|audio/(?:speech|transcriptions))"
+)
 CALLS_QUIETLY = (5, 6)
 SAFE = {"filtered": False, "severity": "safe"}
 CATEGORIES = ("hate", "self_harm", "sexual", "violence")
@@ -59,9 +62,12 @@ class AzureOpenAI:
     def __init__(self, world: World) -> None:
         self.world = world
         self.entra = Entra(world)
+        self.media = Media(world, "azure_openai")
         self._number = 0
 
     async def handle(self, request: Request) -> Reply:
+        if (file := self.media.shelf.get(request)) is not None:
+            return file
         self._number += 1
         more = {"apim-request-id": f"{self._number:032x}", "x-ms-region": "Japan East", "x-request-id": f"{self._number:032x}"}
         if tenant := re.fullmatch(r"/([^/]+)/oauth2/v2\.0/token", request.path):
@@ -80,7 +86,7 @@ class AzureOpenAI:
 
     async def answer(self, request: Request) -> Reply:
         account = self.authenticate(request)
-        path = re.fullmatch(r"/openai/(?:deployments/([^/]+)/|(v1)/)?(chat/completions|embeddings|models)", request.path)
+        path = ADDRESS.fullmatch(request.path)
         if path is None or request.method != ("GET" if path[3] == "models" else "POST") or (path[1] and path[3] == "models"):
             raise not_found()
         version = self.version(request, v1=bool(path[2]))
@@ -90,15 +96,15 @@ class AzureOpenAI:
                 for name in self.world.models
             ]
             return json_reply(200, {"object": "list", "data": listed})
-        body = read_body(request)
-        if body is None:
-            raise bad("We could not parse the JSON body of your request.")
+        body, files = self.media.read(request, path[3])
         if not path[1] and not path[2]:
             raise not_found()
         name = path[1] or body.get("model")
         if not isinstance(name, str):
             raise bad("Missing required parameter: 'model'.", "model", "missing_required_parameter")
         model = self.deployed(name)
+        if path[3].startswith(("images/", "audio/")):
+            return self.media.answer(request, path[3], account, model, body, files)
         if path[3] == "embeddings":
             return self.embeddings(account, model, body)
         return await self.chat(account, model, body, version, name)

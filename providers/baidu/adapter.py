@@ -9,9 +9,13 @@ from providers.auth import API_KEY
 from providers.baidu.embeddings import BaiduEmbeddings
 from providers.baidu.errors import ERRORS
 from providers.baidu.iam import iam_token
+from providers.baidu.images import EDITS, IMAGES
 from providers.baidu.legacy import LEGACY
+from providers.baidu.rerank import RERANK
 from providers.baidu.rules import BLANK, ernie_or, merge_turns, penalty_score, short_stops
+from providers.baidu.tuning import BaiduTuning
 from providers.base import Adapter, Auth, Change, Json, Stream, Target
+from providers.batching import Batches
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.fields import (
     THINKING_BUDGETS,
@@ -175,6 +179,11 @@ V2 = Adapter(
     endpoints={
         "chat": QianfanChat(fields=CHAT_FIELDS, finish={"normal": "stop", "function_call": "tool_calls"}, errors=ERRORS),
         "embeddings": BaiduEmbeddings(fields={**EMBEDDINGS_BASICS, "user": native}, errors=ERRORS),
+        "rerank": RERANK,
+        "images": IMAGES,
+        "image_edits": EDITS,
     },
+    tuning=BaiduTuning(),
+    batching=Batches("/v2/chat/completions", 40, windows=(24, 24)),
 )
 SURFACES = (V2, LEGACY)

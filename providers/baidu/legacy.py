@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
+from providers.baidu import rerank
 from providers.baidu.embeddings import BaiduEmbeddings
 from providers.baidu.errors import LEGACY_ERRORS
 from providers.baidu.rules import BLANK, merge_turns, penalty_score, short_stops
@@ -236,5 +237,6 @@ LEGACY = Adapter(
         "embeddings": LegacyEmbeddings(
             fields={**EMBEDDINGS_BASICS, "model": kept_here, "user": rename("user_id"), "user_id": native}, errors=LEGACY_ERRORS
         ),
+        "rerank": rerank.legacy(PREFIX),
     },
 )

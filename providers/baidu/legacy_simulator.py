@@ -8,6 +8,7 @@ from typing import Any
 
 from providers.baidu.accounts_simulator import Accounts, Denied
 from providers.baidu.checks_simulator import are_stops, functions_named, is_call, is_function, is_list, is_number, is_words
+from providers.baidu.rerank_simulator import rerank
 from providers.base import Json, Model, decode
 from providers.simulation import (
     UNSAFE_INPUT,
@@ -102,6 +103,9 @@ class Legacy:
                     return await self.chat(account, self.model(endpoint, "chat"), body, reply_id)
                 case "embeddings":
                     return self.embeddings(account, self.model(endpoint, "embedding"), body, reply_id)
+                case "reranker":
+                    known = frozenset({"user_id", "stream", "extra_parameters"})
+                    return json_reply(200, rerank(self.world, account, self.model(endpoint, "rerank"), body, reply_id, known, bad), LIMITS)
                 case "tokenizer" if endpoint == "erniebot":
                     return self.tokenizer(body, reply_id)
             raise Refusal(3, "Unsupported openapi method")

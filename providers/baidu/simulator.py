@@ -10,8 +10,12 @@ from collections.abc import AsyncIterator
 from providers.baidu.accounts_simulator import Accounts, Denied, services
 from providers.baidu.checks_simulator import is_list
 from providers.baidu.checks_v2_simulator import Refusal, bad, check_chat
+from providers.baidu.images_simulator import Images
 from providers.baidu.legacy_simulator import PREFIX, Legacy
+from providers.baidu.rerank_simulator import rerank
+from providers.baidu.tuning_simulator import BUCKET, Tuning
 from providers.base import Json, Model, encode
+from providers.batching_simulation import Batches, Rules
 from providers.simulation import (
     UNSAFE_INPUT,
     UNSAFE_OUTPUT,
@@ -35,6 +39,14 @@ from providers.simulation import (
     whole,
 )
 
+BATCHES = Rules(
+    "/v2/chat/completions",
+    frozenset("input_file_id endpoint completion_window metadata".split()),
+    windows=(24, 24),
+    most_lines=5000,
+    most_bytes=100 << 20,
+    one_model=True,
+)
 FLAG = re.compile(r"\[flag-([1-4])\]")
 """Words in a prompt that make the answer as unsafe as they say: 1 low risk, 2 may be shown, 3 not to be shown, 4 to be taken back."""
 LIMITS = {
@@ -59,10 +71,17 @@ class Baidu:
     def __init__(self, world: World) -> None:
         self.world = world
         self.accounts = Accounts(world)
+        self.tuning = Tuning(world)
+        self.images = Images(world)
         self.legacy = Legacy(world, self.accounts)
+        self.batches = Batches(
+            world, BATCHES, self.line, lambda status, message: Refusal(status, "invalid_request_error", "invalid_argument", message)
+        )
         self._number = 0
 
     async def handle(self, request: Request) -> Reply:
+        if (file := self.images.shelf.get(request)) is not None:
+            return file
         if request.path.startswith(PREFIX):
             return await self.legacy.handle(request)
         match request.method, request.path:
@@ -70,20 +89,33 @@ class Baidu:
                 return self.accounts.iam(request)
             case "POST", "/oauth/2.0/token":
                 return self.accounts.oauth(request.query)
-        if request.path.startswith("/wenxinworkshop/") or (request.path.startswith("/v2/") and "Action" in request.query):
+        if request.path.startswith(("/wenxinworkshop/", BUCKET)) or (request.path.startswith("/v2/") and "Action" in request.query):
             return self.console(request)
         return await self.v2(request)
 
     def console(self, request: Request) -> Reply:
         """Signed calls about the account's own things, of which there is only the list of services."""
         try:
-            self.accounts.by_signature(request)
+            account = self.accounts.by_signature(request)
         except Denied as denied:
             return denied.reply
+        if request.path.startswith(BUCKET):
+            return self.tuning.put(account, request)
+        if request.path == "/v2/finetuning":
+            return self.tuning.console(account, request)
         if (request.method, request.path) == ("POST", "/wenxinworkshop/service/list"):
             return json_reply(200, services(self.world))
         message = f"{request.path} {request.query.get('Action', '')} is not simulated"
         return json_reply(400, {"requestId": "5f0c2a51-simulated", "code": "InvalidAction", "message": message})
+
+    async def line(self, account: str, body: Json) -> Reply:
+        """Of a batch."""
+        self._number += 1
+        reply_id = f"as-{self._number:010x}"
+        try:
+            return await self.chat(account, body, reply_id)
+        except Refusal as refusal:
+            return json_reply(refusal.status, {"error": refusal.error, "id": reply_id})
 
     async def v2(self, request: Request) -> Reply:
         self._number += 1
@@ -97,10 +129,19 @@ class Baidu:
                     return await self.chat(account, read(request), reply_id)
                 case "POST", "/v2/embeddings":
                     return self.embeddings(account, read(request), reply_id)
+                case "POST", "/v2/rerank" | "/v2/rerankers":
+                    asked = read(request)
+                    known = frozenset({"model", "user"})
+                    return json_reply(200, rerank(self.world, account, self.model(asked, "rerank"), asked, reply_id, known, bad))
+                case "POST", "/v2/images/generations" | "/v2/images/edits":
+                    asked, edit = read(request), request.path.endswith("edits")
+                    return self.images.make(request, account, self.model(asked, "image"), asked, reply_id, edit=edit)
                 case "GET", "/v2/models":
                     return json_reply(200, {"object": "list", "data": [listed(m) for m in self.world.models.values() if served(m)]})
                 case _, "/v2/chat/completions" | "/v2/embeddings" | "/v2/models":
                     raise Refusal(405, "invalid_request_error", "method_not_supported", "Only the documented method is supported")
+            if (batched := await self.batches.answer(account, request, request.path.removeprefix("/v2"))) is not None:
+                return batched
             raise Refusal(404, "invalid_request_error", "invalid_request", "No such API")
         except Refusal as refusal:
             return json_reply(refusal.status, {"error": refusal.error, "id": reply_id}, {"X-Baidu-Request-Id": reply_id})

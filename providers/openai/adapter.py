@@ -7,6 +7,8 @@ from providers.auth import API_KEY
 from providers.base import Adapter, Target
 from providers.fields import served_model
 from providers.openai.errors import ERRORS, fault_of
+from providers.openai.media import media
+from providers.openai.moderations import Moderations
 from providers.openai.rules import VECTORS, Chat, Embeddings, Generations
 
 GENERATIONS = Generations().under({"model": served_model})
@@ -24,6 +26,8 @@ ADAPTER = Adapter(
     endpoints={
         "chat": Chat(url=url, generations=lambda version: GENERATIONS, judge=fault_of, errors=ERRORS),
         "embeddings": Embeddings(fields={"model": served_model, **VECTORS}, url=url, judge=fault_of, errors=ERRORS),
+        "moderations": Moderations(judge=fault_of),
+        **media(url, fault_of, served_model),
     },
 )
 SURFACES = (ADAPTER,)

@@ -32,6 +32,7 @@ ERRORS: Errors = {
     "string_above_max_length": Row("too_long", "a text is too long", 400, "guide"),
     "content_filter": Row("refused", "blocked by a filter", 400, "guide"),
     "content_policy_violation": Row("refused", "blocked by policy", 400, "guide"),
+    "moderation_blocked": Row("refused", "an image blocked by policy", 400, "replies"),
     "invalid_prompt": Row("refused", "the prompt may break the usage policy", 400, "guide"),
     "cyber_policy_violation": Row("refused", "blocked by policy", 400, "replies"),
     "unsupported_parameter": Row("unsupported", "the model does not have the field", 400, "guide"),

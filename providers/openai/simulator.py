@@ -3,6 +3,8 @@
 import re
 
 from providers.base import Json, Model
+from providers.openai.media_simulator import Media
+from providers.openai.moderations_simulator import MODERATIONS, moderate
 from providers.openai.simulator_answers import Voice, frames, head_of, reply, vectors
 from providers.openai.simulator_checks import CHAT, EMBEDDINGS, ask_of, check_inputs, check_together, lacking
 from providers.openai.simulator_messages import check_messages
@@ -38,9 +40,12 @@ BUSY = {**LIMITS, "x-ratelimit-remaining-requests": "0", "retry-after-ms": "120"
 class OpenAI:
     def __init__(self, world: World) -> None:
         self.world = world
+        self.media = Media(world, "openai")
         self._number = 0
 
     async def handle(self, request: Request) -> Reply:
+        if (file := self.media.shelf.get(request)) is not None:
+            return file
         self._number += 1
         more = {"x-request-id": f"req_{self._number:032x}", "openai-version": "2020-10-01", "openai-processing-ms": "7", **LIMITS}
         try:
@@ -57,6 +62,14 @@ class OpenAI:
                 return await self.chat(account, read(request, CHAT))
             case "POST", "/v1/embeddings":
                 return self.embeddings(account, read(request, EMBEDDINGS))
+            case "POST", "/v1/images/generations" | "/v1/images/edits" | "/v1/audio/speech" | "/v1/audio/transcriptions":
+                path = request.path.removeprefix("/v1/")
+                body, files = self.media.read(request, path)
+                return self.media.answer(request, path, account, self.known(body), body, files)
+            case "POST", "/v1/moderations":
+                body = read(request, MODERATIONS)
+                asked = self.model({"model": "omni-moderation-latest", **body}, "moderation")
+                return json_reply(200, moderate(self.world, account, asked, body, self._number))
             case "GET", "/v1/models":
                 return json_reply(200, {"object": "list", "data": list(map(described, self.world.models))})
             case "GET", path if path.startswith("/v1/models/"):
@@ -66,7 +79,7 @@ class OpenAI:
                 return json_reply(200, described(name))
         raise Refusal(404, f"Invalid URL ({request.method} {request.path})")
 
-    def model(self, body: Json, kind: str) -> Model:
+    def known(self, body: Json) -> Model:
         name = body.get("model")
         if name is None:
             raise bad("you must provide a model parameter")
@@ -75,6 +88,10 @@ class OpenAI:
         model = self.world.models.get(name)
         if model is None:
             raise no_model(name)
+        return model
+
+    def model(self, body: Json, kind: str) -> Model:
+        model = self.known(body)
         if model.kind != kind and kind == "chat":
             raise Refusal(404, "This is not a chat model and thus not supported in the v1/chat/completions endpoint.", param="model")
         if model.kind != kind:

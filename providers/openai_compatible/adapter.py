@@ -4,10 +4,12 @@ does not tell.
 """
 
 from providers.auth import optional_bearer
-from providers.base import Adapter, Auth
+from providers.base import Adapter, Auth, Translator
 from providers.fields import Fields, all_native, ask_for_usage, kept_here, native, served_model
 from providers.openai_compatible import llama_cpp, ollama, sglang, vllm
 from providers.openai_compatible.errors import ERRORS
+from providers.openai_compatible.media import MEDIA
+from providers.openai_compatible.rerank import ANY, LLAMA_CPP_RERANK, SGLANG_RERANK, VLLM_RERANK
 from providers.openai_compatible.wire import CompatibleChat, CompatibleEmbeddings
 from providers.openai_like import CHAT_BASICS
 
@@ -40,17 +42,19 @@ ADAPTER = Adapter(
             others=native,
             errors=ERRORS,
         ),
+        "rerank": ANY,
+        **MEDIA,
     },
 )
 
 
-def known(surface: str, chat: CompatibleChat, embeddings: CompatibleEmbeddings) -> Adapter:
+def known(surface: str, chat: CompatibleChat, embeddings: CompatibleEmbeddings, **more: Translator) -> Adapter:
     """A server of known make, under `/v1` of its own address."""
-    return Adapter("openai_compatible", surface, "/v1", {"chat": chat, "embeddings": embeddings}, KEYS, deployers=True)
+    return Adapter("openai_compatible", surface, "/v1", {"chat": chat, "embeddings": embeddings, **more}, KEYS, deployers=True)
 
 
-VLLM = known("vllm", vllm.CHAT, vllm.EMBEDDINGS)
-SGLANG = known("sglang", sglang.CHAT, sglang.EMBEDDINGS)
+VLLM = known("vllm", vllm.CHAT, vllm.EMBEDDINGS, rerank=VLLM_RERANK)
+SGLANG = known("sglang", sglang.CHAT, sglang.EMBEDDINGS, rerank=SGLANG_RERANK)
 OLLAMA = known("ollama", ollama.CHAT, ollama.EMBEDDINGS)
-LLAMA_CPP = known("llama_cpp", llama_cpp.CHAT, llama_cpp.EMBEDDINGS)
+LLAMA_CPP = known("llama_cpp", llama_cpp.CHAT, llama_cpp.EMBEDDINGS, rerank=LLAMA_CPP_RERANK)
 SURFACES = (ADAPTER, VLLM, SGLANG, OLLAMA, LLAMA_CPP)

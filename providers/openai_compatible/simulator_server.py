@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.base import Json, Model
+from providers.openai_compatible.rerank_simulator import FORMS, rerank
 from providers.simulation import (
     Answer,
     Ask,
@@ -158,6 +159,8 @@ class Server:
                 return await self.chat(account, self.read(request))
             case "POST", "/v1/embeddings":
                 return self.embeddings(account, self.read(request))
+            case "POST", "/v1/rerank" if self.surface in FORMS:
+                return rerank(self, account, self.read(request))
             case "GET", "/v1/models":
                 return json_reply(200, self.listed())
         return self.elsewhere(request)

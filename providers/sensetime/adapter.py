@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from providers.auth import API_KEY, jwt_hs256
 from providers.base import Adapter, Auth, Credential, Exchange
-from providers.sensetime import compatible, native, token_plan
+from providers.sensetime import compatible, images, native, token_plan
 
 TOKEN_LIFE = 1800
 """Seconds that a signed token is good for; the SDK's own figure."""
@@ -42,6 +42,6 @@ TOKEN_PLAN = Adapter(
     surface="token_plan",
     base_url="https://token.sensenova.cn/v1",
     auth={"api_key": API_KEY},
-    endpoints={"chat": token_plan.CHAT},
+    endpoints={"chat": token_plan.CHAT, "images": images.IMAGES, "image_edits": images.EDITS},
 )
 SURFACES = (NATIVE, COMPATIBLE, TOKEN_PLAN)

@@ -6,6 +6,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from providers.base import Json, Model
+from providers.media_simulation import Shelf
+from providers.sensetime.images_simulator import make
 from providers.sensetime.simulator_answers import Bill, Style, frames, spoken, together
 from providers.sensetime.simulator_checks import (
     Check,
@@ -83,6 +85,7 @@ KIMI_FIELDS: Mapping[str, Check] = {
 class TokenPlan:
     def __init__(self, world: World) -> None:
         self.world = world
+        self.shelf = Shelf()
 
     def refuse(self, refusal: Refusal) -> Reply:
         return json_reply(refusal.status, envelope(refusal))
@@ -91,6 +94,10 @@ class TokenPlan:
         match request.method, path:
             case "POST", "/chat/completions":
                 return await self.chat(account, read(request), reply_id)
+            case "POST", "/images/generations" | "/images/edits":
+                body, edit = read(request), path.endswith("edits")
+                model = served(self.world, body, "token_plan", "image")
+                return make(self.world, self.shelf, request, account, model, body, edit=edit)
             case "GET", "/models":
                 listed = [described(self.world.models[name]) for name in served_names(self.world, "token_plan")]
                 return json_reply(200, {"object": "list", "data": listed})

@@ -5,13 +5,21 @@ from typing import Any
 
 from providers.auth import API_KEY, jwt_hs256
 from providers.base import Adapter, Auth, Change, Credential, Exchange, Fault, Json, Target
+from providers.batching import Batches
 from providers.embeddings import BASICS as EMBEDDINGS_BASICS
 from providers.fields import Fields, all_dropped, all_native, answers, clamp, drop_unless, most_tokens, stops
 from providers.json_mode import json_mode
 from providers.messages import as_is, flat_text, image_without_detail, messages, no_null_content, only, parts, role, text_part, user_speaks
 from providers.openai_like import CHAT_BASICS, OpenAIChat, OpenAIEmbeddings
+from providers.rerank import CommonRerank
 from providers.tools import choice, functions, one_call
 from providers.zhipu.errors import ERRORS
+from providers.zhipu.images import images
+from providers.zhipu.moderation import ZhipuModeration
+from providers.zhipu.rerank import FIELDS as RERANK_FIELDS
+from providers.zhipu.speech import SPEECH
+from providers.zhipu.transcriptions import TRANSCRIPTIONS
+from providers.zhipu.tuning import ZhipuTuning
 
 TOKEN_LIFE = 210.0
 """Seconds that a signed token is good for; the SDK's own figure."""
@@ -123,6 +131,13 @@ ADAPTER = Adapter(
             errors=ERRORS,
         ),
         "embeddings": OpenAIEmbeddings(fields={**EMBEDDINGS_BASICS, **all_native("user")}, errors=ERRORS),
+        "rerank": CommonRerank(fields={**RERANK_FIELDS, "user": user_id}, errors=ERRORS),
+        "moderations": ZhipuModeration(errors=ERRORS),
+        "images": images(user_id),
+        "speech": SPEECH,
+        "transcriptions": TRANSCRIPTIONS,
     },
+    tuning=ZhipuTuning(),
+    batching=Batches("/v4/chat/completions", 50, fields={"auto_delete_input_file": True}),
 )
 SURFACES = (ADAPTER,)

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from providers.base import Json, Model, decode
+from providers.batching_simulation import Batches, Rules
 from providers.simulation import (
     UNSAFE_INPUT,
     UNSAFE_OUTPUT,
@@ -36,10 +37,23 @@ from providers.simulation import (
     vector,
     whole,
 )
+from providers.zhipu.media_simulator import Media
+from providers.zhipu.moderation_simulator import moderation
+from providers.zhipu.rerank_simulator import rerank
+from providers.zhipu.tuning_simulator import Tuning
 
 CHAT_FIELDS = frozenset(
     "model messages stream thinking reasoning_effort do_sample temperature top_p max_tokens tools tool_choice tool_stream stop "
     "response_format request_id user_id seed sensitive_word_check meta watermark_enabled stream_options".split()
+)
+BATCHES = Rules(
+    "/v4/chat/completions",
+    frozenset("input_file_id endpoint auto_delete_input_file completion_window metadata".split()),
+    windows=None,
+    most_lines=50_000,
+    most_bytes=100 << 20,
+    one_model=False,
+    flat=True,
 )
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 TROUBLES = {
@@ -66,9 +80,16 @@ def bad(message: str, code: str = "1210") -> Refusal:
 class Zhipu:
     def __init__(self, world: World) -> None:
         self.world = world
+        self.tuning = Tuning(world, bad, Refusal)
+        self.media = Media(world, bad, self.model, self.body, self.reply_id)
+        self.batches = Batches(
+            world, BATCHES, self.line, lambda status, message: Refusal(status, "1214" if status == 400 else "1222", message)
+        )
         self._number = 0
 
     async def handle(self, request: Request) -> Reply:
+        if (file := self.media.shelf.get(request)) is not None:
+            return file
         try:
             account = self.authenticate(request)
             path = re.fullmatch(r"/api/(?:coding/)?paas/v4(/.+)", request.path)
@@ -77,8 +98,22 @@ class Zhipu:
                     return await self.chat(account, self.body(request))
                 case "POST", "/embeddings":
                     return self.embeddings(account, self.body(request))
+                case "POST", "/rerank":
+                    asked = self.body(request)
+                    return json_reply(200, rerank(self.world, account, self.model(asked, "rerank"), asked, self.reply_id(asked), bad))
+                case "POST", "/moderations":
+                    asked = self.body(request)
+                    found = moderation(self.world, account, self.model(asked, "moderation"), asked, self.reply_id(asked), bad)
+                    return json_reply(200, found)
                 case "GET", "/models":
                     return json_reply(200, {"object": "list", "data": [{"id": m, "object": "model"} for m in self.world.models]})
+            if path and (reply := await self.batches.answer(account, request, path[1])) is not None:
+                return reply
+            told = self.tuning.answer(account, request.method, path[1], request, lambda: self.body(request)) if path else None
+            if told is not None:
+                return json_reply(200, told)
+            if path and (reply := self.media.answer(request, account, path[1])) is not None:
+                return reply
             raise Refusal(404, "1222", "API 不存在")
         except Refusal as refusal:
             return refusal.reply
@@ -130,6 +165,13 @@ class Zhipu:
         if model is None or model.kind != kind:
             raise bad("模型不存在，请检查模型代码。", "1211")
         return model
+
+    async def line(self, account: str, body: Json) -> Reply:
+        """Of a batch."""
+        try:
+            return await self.chat(account, body)
+        except Refusal as refusal:
+            return refusal.reply
 
     # ---- chat ----
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from base64 import b64encode
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,12 @@ def main() -> None:
     question = json.load(sys.stdin)
     sdk.base_http_api_url = f"{question['url']}/alibaba/api/v1"
     sdk.api_key = question["key"]
+    if "rerank" in question:
+        print(json.dumps(tuned(question)))  # noqa: T201
+        return
+    if "media" in question:
+        print(json.dumps(media(question["media"])))  # noqa: T201
+        return
     vectors = sdk.TextEmbedding.call(**question["embeddings"])
     told = {
         "chats": {
@@ -24,6 +31,51 @@ def main() -> None:
         "errors": {name: refused(case) for name, case in question["errors"].items()},
     }
     print(json.dumps(told))  # noqa: T201
+
+
+def tuned(question: Json) -> Json:
+    """Documents ranked; then a model tuned, deployed and asked."""
+    ranked = sdk.TextReRank.call(**question["rerank"])
+    refused = sdk.TextReRank.call(**{**question["rerank"], "model": "no-such-model"})
+    tuning: Any = import_module("dashscope.finetune.finetunes").FineTunes
+    deployments: Any = import_module("dashscope.finetune.deployments").Deployments
+    file = sdk.Files.upload(question["file"], purpose="fine_tune").output["uploaded_files"][0]["file_id"]
+    job = tuning.call(question["base"], [file], mode="efficient_sft", hyper_parameters={"n_epochs": 2}).output.job_id
+    states = [tuning.get(job).output.status for _ in range(3)]
+    deployed = deployments.call(tuning.get(job).output.finetuned_output, 1).output.deployed_model
+    standing = [deployments.get(deployed).output.status for _ in range(2)]
+    said = sdk.Generation.call(model=deployed, messages=[{"role": "user", "content": "Say: hello"}], result_format="message")
+    return {
+        "ranked": [[one.index, one.relevance_score, one.get("document")] for one in ranked.output.results],
+        "tokens": ranked.usage.total_tokens,
+        "refused": [int(refused.status_code), refused.code],
+        "listed": [one.job_id for one in tuning.list().output.jobs].count(job),
+        "states": states,
+        "standing": standing,
+        "said": said.output.choices[0].message.content,
+    }
+
+
+def media(asked: Json) -> Json:
+    """Images, as a task and at once, a task that is cancelled, speech, whole and streamed, and a transcript."""
+    made = sdk.ImageSynthesis.call(**asked["task"])
+    ended = sdk.ImageSynthesis.async_call(**asked["task"])
+    cancelled = sdk.ImageSynthesis.cancel(ended)
+    speak = import_module("dashscope.audio.http_tts.http_speech_synthesizer").HttpSpeechSynthesizer.call
+    *pieces, last = [one.audio_data for one in speak(**asked["speech"], audio_format="pcm", stream=True) if one.audio_data]
+    parts = [{"audio": asked["sound"]}]
+    told = sdk.MultiModalConversation.call(
+        model=asked["hears"], messages=[{"role": "user", "content": parts}], asr_options={"language": "en"}
+    )
+    return {
+        "task": [made.output.task_status, made.output.results[0].url, made.usage.image_count],
+        "cancelled": [int(cancelled.status_code), sdk.ImageSynthesis.fetch(ended).output.task_status],
+        "spoken": speak(**asked["speech"], audio_format="wav").audio_url,
+        "pieces": b64encode(b"".join(pieces)).decode(),
+        "last": b64encode(last).decode(),  # which the SDK makes of all of them
+        "tts": sdk.MultiModalConversation.call(**asked["tts"]).output.audio["url"],
+        "heard": told.output.choices[0].message.content[0]["text"],
+    }
 
 
 def plain(body: Json) -> Json:

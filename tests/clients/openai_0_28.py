@@ -13,10 +13,11 @@ Json = dict[str, Any]
 def main() -> None:
     question = json.load(sys.stdin)
     openai.api_base = question["base_url"]
-    told: Json = {"version": openai.version.VERSION, "chats": {}, "embeddings": {}, "errors": {}}
+    told: Json = {"version": openai.version.VERSION, "chats": {}, "completions": {}, "embeddings": {}, "errors": {}}
     for key in question["answering"]:
         openai.api_key = key
         told["chats"][key] = {name: {"plain": plain(body), "stream": stream(body)} for name, body in question["chats"].items()}
+        told["completions"][key] = {name: completed(body) for name, body in question["completions"].items()}
     for key in question["embedding"]:
         # its own default is base64, which it reads with numpy alone
         answer = openai.Embedding.create(api_key=key, **question["embeddings"])
@@ -48,6 +49,16 @@ def stream(body: Json) -> Json:
                     told["calls"].append([part["function"]["name"], ""])
                 told["calls"][part["index"]][1] += part["function"].get("arguments") or ""
     return told
+
+
+def completed(body: Json) -> Json:
+    """Texts by choice, plain and streamed, and how many tokens they have."""
+    answer = openai.Completion.create(**body)
+    texts = [""] * len(answer["choices"])
+    for chunk in openai.Completion.create(**body, stream=True):
+        for choice in chunk["choices"]:
+            texts[choice["index"]] += choice["text"]
+    return {"plain": [choice["text"] for choice in answer["choices"]], "stream": texts, "tokens": answer["usage"]["completion_tokens"]}
 
 
 def refused(call: Callable[..., Any], **body: Any) -> Json:

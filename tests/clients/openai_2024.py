@@ -21,6 +21,9 @@ def main() -> None:
     told = {
         "version": openai.__version__,
         "chats": chats,
+        "completions": {
+            key: {name: completed(clients[key], body) for name, body in question["completions"].items()} for key in question["answering"]
+        },
         "embeddings": {key: [item.embedding[:4] for item in answer.data] for key, answer in vectors.items()},
         "errors": {
             name: refused(clients[case["key"]].chat.completions.create, **case["body"]) for name, case in question["errors"].items()
@@ -49,6 +52,16 @@ def stream(client: Any, body: Json) -> Json:
                     told["calls"].append([part.function.name, ""])
                 told["calls"][part.index][1] += part.function.arguments or ""
     return told
+
+
+def completed(client: Any, body: Json) -> Json:
+    """Texts by choice, plain and streamed, and how many tokens they have."""
+    answer = client.completions.create(**body)
+    texts = [""] * len(answer.choices)
+    for chunk in client.completions.create(**body, stream=True):
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    return {"plain": [choice.text for choice in answer.choices], "stream": texts, "tokens": answer.usage.completion_tokens}
 
 
 def refused(call: Callable[..., Any], **body: Any) -> Json:

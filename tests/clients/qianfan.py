@@ -16,6 +16,9 @@ Json = dict[str, Any]
 
 def main() -> None:
     question = json.load(sys.stdin)
+    if "rerank" in question:
+        print(json.dumps(tuned(question)))  # noqa: T201
+        return
     newer = question["surface"] == "v2"
     chat = sdk.ChatCompletion(version="2" if newer else "1")
     read = read_v2 if newer else read_v1
@@ -31,6 +34,26 @@ def main() -> None:
         told["embeddings"] = [item["embedding"][:4] for item in vectors["data"]]
         told["embedding_tokens"] = vectors["usage"]["prompt_tokens"]
     print(json.dumps(told))  # noqa: T201
+
+
+def tuned(question: Json) -> Json:
+    """Documents ranked, and a job of the console's."""
+    ranked = sdk.Reranker().do(**question["rerank"]).body
+    console: Any = import_module("qianfan.resources").FineTune.V2
+    known = console.supported_models().body["result"]
+    job = console.create_job(name="judged", model="ERNIE-Speed-8K", train_mode="SFT").body["result"]["jobId"]
+    data = {"sourceType": "Bos", "versions": [{"versionBosUri": "bos:/no/such"}], "splitRatio": 0}
+    try:
+        console.create_task(job, "LoRA", {"epoch": 1}, data, retry_count=1)
+        refused = ""
+    except Exception as error:
+        refused = str(error)
+    return {
+        "ranked": [[one["index"], one["relevance_score"]] for one in ranked["results"]],
+        "models": [one["model"] for one in known],
+        "listed": [one["jobId"] for one in console.job_list().body["result"]["jobList"]].count(job),
+        "refused": refused,
+    }
 
 
 def client(chat: Any, newer: bool, case: Json) -> Any:

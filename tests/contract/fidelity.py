@@ -7,7 +7,8 @@ A vendor's declaration is `fidelity.yaml` in its folder; that of a preset follow
       v1:
         like: v0                                # optional: what no row here names is as on that surface
         places: {messages: input.messages, "": parameters}      # optional: where fields stand that do not stand on the top level
-        generations: {plain: {model: a-model, what: "those that do not think", texts: string}}
+        generations: {plain: {model: a-model, what: "those that do not think", texts: string}, eyes: {what: those of images,
+            models: {images: another}}}
         chat:
           - {native: [temperature/usual, seed], source: chat}
           - {clamped: [temperature/high], to: 1.0, source: chat}
@@ -26,7 +27,10 @@ holds for. The most exact row holds: one that names the case before one that nam
     why       for the reader; source: one of `sources`
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from email import message_from_bytes
+from email.message import Message
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -53,7 +57,7 @@ from providers.base import (
     decode,
     encode,
 )
-from tests.contract.openai_fields import GONE, Case, Leaves, alike, cases, difference, top_of, within
+from tests.contract.openai_fields import ENDPOINTS, GONE, Case, Leaves, alike, cases, difference, top_of, within
 
 ROOT = Path(__file__).parents[2]
 HOST = "https://vendor.test"
@@ -69,8 +73,8 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True):
 class Generation(Struct, frozen=True, forbid_unknown_fields=True):
     """Models of which the same is true, by one of them."""
 
-    model: str
     what: str
+    model: str = ""
     embedding: str = ""
     """An embedding model of theirs."""
     width: int = 256
@@ -81,6 +85,12 @@ class Generation(Struct, frozen=True, forbid_unknown_fields=True):
     """Of a model that the catalog does not have."""
     texts: str = ""
     """How words are sent: see TEXTS."""
+    models: Mapping[str, str] = {}
+    """By endpoint, for those of images and sound."""
+
+    def of(self, endpoint: str) -> str:
+        """The model that the endpoint is asked with; "" where these have no such endpoint."""
+        return {"chat": self.model, "embeddings": self.embedding}.get(endpoint) or self.models.get(endpoint, "")
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,7 +152,7 @@ def declared(vendor: str) -> Mapping[str, Surface]:
         below = surfaces.get(surface.get("like", ""))
         rows = {
             endpoint: (tuple(map(_row, surface.get(endpoint, ()))), *(below.rows.get(endpoint, ()) if below else ()))
-            for endpoint in ("chat", "embeddings")
+            for endpoint in ENDPOINTS
             if endpoint in surface
         }
         generations = convert(surface.get("generations") or told.get("generations"), dict[str, Generation])
@@ -176,6 +186,9 @@ def target(surface: Surface, generation: str, endpoint: str) -> Target:
     if endpoint == "chat":
         known = catalog(surface.vendor).get(told.model) if not told.facts else None
         model = known or convert({"id": told.model, **told.facts}, Model)
+    elif endpoint in told.models:
+        name = told.models[endpoint]
+        model = catalog(surface.vendor).get(name) or Model(name)
     else:
         model = catalog(surface.vendor).get(told.embedding) or Model(told.embedding, kind="embedding", dimensions=told.width)
     return Target(HOST, model, told.version)
@@ -185,7 +198,7 @@ def spoken(surface: Surface) -> Iterator[tuple[str, Case]]:
     """(generation, case) for all that a surface has to say something about."""
     for generation, told in surface.generations.items():
         for case in cases():
-            if case.same is None and case.endpoint in surface.rows and (case.endpoint == "chat" or told.embedding):
+            if case.same is None and case.endpoint in surface.rows and told.of(case.endpoint):
                 yield generation, case
 
 
@@ -242,8 +255,43 @@ everybody's as one part without a type."""
 def document_of(sent: Outgoing) -> Json:
     """The body, and beside it what else of a request a field may change."""
     url = urlsplit(sent.url)
-    headers = {f"header {name}": value for name, value in sent.headers.items() if JSON_BODY.get(name) != value}
-    return {**decode(sent.body), "url": url.path + (f"?{url.query}" if url.query else ""), **headers}
+    headers = {f"header {name}": value for name, value in headers_of(sent).items() if name != "content-type"}
+    return {
+        **(in_form(sent) if "content-type" in headers_of(sent) else decode(sent.body)),
+        "url": url.path + (f"?{url.query}" if url.query else ""),
+        **headers,
+    }
+
+
+def headers_of(sent: Outgoing) -> Mapping[str, str]:
+    """Those that are not every request's."""
+    return {name: value for name, value in sent.headers.items() if JSON_BODY.get(name) != value}
+
+
+def in_form(sent: Outgoing) -> Json:
+    """A form as the JSON that it says: numbers and truths as such, `name[]` as lists, `name[key]` as objects."""
+    parts = message_from_bytes(f"Content-Type: {sent.headers['content-type']}\r\n\r\n".encode() + sent.body).get_payload()
+    told: Json = {}
+    for part in parts:
+        assert isinstance(part, Message)
+        name, file, data = str(part.get_param("name", header="content-disposition")), part.get_filename(), part.get_payload(decode=True)
+        assert isinstance(data, bytes)
+        value = {"name": file, "type": part.get_content_type(), "data": data} if file else plain(data.decode())
+        if name.endswith("[]"):
+            told.setdefault(name[:-2], []).append(value)
+        elif name.endswith("]"):
+            *outer, last = name[:-1].replace("][", "[").split("[")
+            place = told
+            for one in outer:
+                place = place.setdefault(one, {})
+            place[last] = data.decode()
+        else:
+            told[name] = value
+    return told
+
+
+def plain(text: str) -> Any:
+    return yaml.safe_load(text) if re.fullmatch(r"true|false|-?[0-9.]+", text) else text
 
 
 def expected(row: Row, case: Case, asked: Leaves, places: Mapping[str, str], wanted: Target) -> Leaves:

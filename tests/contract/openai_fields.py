@@ -9,13 +9,23 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from gateway.api import legacy_functions, validate
+from gateway.api import audio, images, legacy_functions, validate
 from gateway.api.embeddings import texts_of
 from providers.base import Json, Model
 
 LIST = Path(__file__).with_name("openai_fields.yaml")
 GONE = "<gone>"
 """In a difference: what has been there is not there any more."""
+
+ENDPOINTS = ("chat", "embeddings", "images", "image_edits", "speech", "transcriptions")
+"""Of OpenAI's, those whose fields are listed."""
+TABLES: Mapping[str, tuple[Mapping[str, validate.Check], tuple[str, ...]]] = {
+    "images": (images.GENERATIONS, ("model", "prompt")),
+    "image_edits": (images.EDITS, ("model", "prompt", "image")),
+    "speech": (audio.SPEECH, ("model", "input", "voice")),
+    "transcriptions": (audio.TRANSCRIPTIONS, ("model", "file")),
+}
+"""What is checked of a request, and what has to be there."""
 
 Leaves = dict[str, Any]
 """Path → value, of all values of a document that are no containers, or empty ones."""
@@ -79,7 +89,7 @@ def document() -> Json:
 def fields() -> tuple[Field, ...]:
     return tuple(
         Field(endpoint, name, tuple(_cases(endpoint, name, row)), row.get("beyond", ""))
-        for endpoint in ("chat", "embeddings")
+        for endpoint in ENDPOINTS
         for name, row in document()[endpoint].items()
     )
 
@@ -106,6 +116,9 @@ def as_served(endpoint: str, body: Json, model: Model) -> Json:
     if not body:
         return {}
     body = {name: _width(value, model) if name == "dimensions" else value for name, value in body.items()}
+    if endpoint in TABLES:
+        table, required = TABLES[endpoint]
+        return validate.known(body, table, required=required)
     if endpoint == "embeddings":
         body = validate.embeddings(body)
         return {**body, "input": asyncio.run(texts_of(body["input"]))}

@@ -29,6 +29,14 @@ WORK = {
     "schema": "the gateway holds the answer to the schema",
     "whole": "the gateway streams it when it is whole",
 }
+HEADINGS = {
+    "chat": "Chat completions",
+    "embeddings": "Embeddings",
+    "images": "Images",
+    "image_edits": "Image edits",
+    "speech": "Speech",
+    "transcriptions": "Transcriptions",
+}
 SHORT = 20
 """Characters of a value that is shown as it is."""
 MOST_SHOWN = 3
@@ -73,7 +81,8 @@ def _index(vendors: list[tuple[str, list[Surface]]], alike: Mapping[str, list[st
 
 HEAD = """# Compatibility
 
-What becomes of every field of OpenAI's chat completions and embeddings requests at every provider. A field has one of six fates:
+What becomes of every field of OpenAI's requests for chat completions, embeddings, images, speech and transcriptions at every provider. A
+field has one of six fates:
 
 | Fate | Means |
 |---|---|
@@ -129,9 +138,11 @@ def _page(vendors: list[str], told: list[Surface]) -> str:
     for surface in told:
         lines += [f"## Surface `{surface.name}`", "", *([_sentence(surface.what), ""] if surface.what else [])]
         if len(surface.generations) > 1:
-            examples = [[f"`{name}`", one.what, f"`{one.model}`"] for name, one in surface.generations.items()]
+            examples = [
+                [f"`{name}`", one.what, f"`{one.model or next(iter(one.models.values()))}`"] for name, one in surface.generations.items()
+            ]
             lines += [*_table(["Models", "Which", "For example"], examples), ""]
-        for endpoint, heading in (("chat", "Chat completions"), ("embeddings", "Embeddings")):
+        for endpoint, heading in HEADINGS.items():
             if endpoint in surface.rows:
                 head = ["Field", "Request", "Models", "Fate", "Sent", "Why", "Source"]
                 rows = [row for field in fields() if field.endpoint == endpoint for row in _field(surface, field)]
@@ -178,7 +189,7 @@ def _together(told: Mapping[str, list[str]]) -> dict[tuple[str, ...], list[str]]
 
 
 def _asked(surface: Surface, field: Field) -> list[str]:
-    return [name for name, one in surface.generations.items() if field.endpoint == "chat" or one.embedding]
+    return [name for name, one in surface.generations.items() if one.of(field.endpoint)]
 
 
 def _cells(row: Row, case: Case) -> tuple[str, ...]:

@@ -7,14 +7,12 @@ from msgspec.structs import replace
 
 from providers.base import Translator
 from tests.contract.fidelity import Row, Surface, problems, spoken, target
-from tests.contract.openai_fields import Case, fields
+from tests.contract.openai_fields import ENDPOINTS, Case, fields
 from tests.contract.surfaces import surfaces, translator
 from tests.contract.tables import tables, without
 
 every = pytest.mark.parametrize("surface", surfaces(), ids=lambda surface: f"{surface.vendor}-{surface.name}")
-OURS = {
-    endpoint: {field.top for field in fields() if field.endpoint == endpoint and not field.newer} for endpoint in ("chat", "embeddings")
-}
+OURS = {endpoint: {field.top for field in fields() if field.endpoint == endpoint and not field.newer} for endpoint in ENDPOINTS}
 
 
 def touched(surface: Surface, endpoint: str, top: str) -> Iterator[tuple[str, Case]]:
@@ -50,13 +48,13 @@ def fares_as_unknown(surface: Surface, endpoint: str, name: str) -> bool:
 
 
 def rules(surface: Surface, endpoint: str) -> set[str]:
-    versions = {target(surface, generation, endpoint).version for generation in surface.generations}
+    versions = {target(surface, generation, endpoint).version for generation, told in surface.generations.items() if told.of(endpoint)}
     return {name for version in versions for table in tables(translator(surface, endpoint), version) for name in table}
 
 
 def forgotten(surface: Surface, endpoint: str, name: str) -> set[str]:
     """The fields without a rule of their own in the table without `name`: what test_every_field_has_a_rule_of_its_own looks for."""
-    versions = {target(surface, generation, endpoint).version for generation in surface.generations}
+    versions = {target(surface, generation, endpoint).version for generation, told in surface.generations.items() if told.of(endpoint)}
     mutant = without(translator(surface, endpoint), name)
     return {missing for version in versions for table in tables(mutant, version) for missing in OURS[endpoint] - table.keys()}
 

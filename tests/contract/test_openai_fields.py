@@ -8,14 +8,27 @@ from typing import Any
 
 import pytest
 import typing_extensions
+from openai.types.audio.speech_create_params import SpeechCreateParams
+from openai.types.audio.transcription_create_params import TranscriptionCreateParamsNonStreaming, TranscriptionCreateParamsStreaming
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming
 from openai.types.embedding_create_params import EmbeddingCreateParams
+from openai.types.image_edit_params import ImageEditParamsNonStreaming, ImageEditParamsStreaming
+from openai.types.image_generate_params import ImageGenerateParamsNonStreaming, ImageGenerateParamsStreaming
 
 from providers.base import Model
 from tests.contract.openai_fields import Case, as_served, cases, document, fields, leaves
 
 MODEL = Model("a-model", dimensions=8)
-TYPES = {"chat": (CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming), "embeddings": (EmbeddingCreateParams,)}
+TYPES = {
+    "chat": (CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming),
+    "embeddings": (EmbeddingCreateParams,),
+    "images": (ImageGenerateParamsNonStreaming, ImageGenerateParamsStreaming),
+    "image_edits": (ImageEditParamsNonStreaming, ImageEditParamsStreaming),
+    "speech": (SpeechCreateParams,),
+    "transcriptions": (TranscriptionCreateParamsNonStreaming, TranscriptionCreateParamsStreaming),
+}
+FILES = ("file", "image", "mask", "markup")
+"""Fields that the SDK takes files for, in several forms."""
 MARKS = (typing_extensions.Required, typing_extensions.NotRequired, typing.Required, typing.NotRequired, typing.Annotated)
 OPEN = "{}"
 """Ends the path of a value whose keys are the caller's own."""
@@ -44,13 +57,15 @@ def paths(told: Any, path: str = "", seen: tuple[Any, ...] = ()) -> Iterator[str
 
 
 def known(endpoint: str) -> set[str]:
-    return {path for told in TYPES[endpoint] for path in paths(told) if not path.startswith("model=")}
+    every = {path for told in TYPES[endpoint] for path in paths(told) if not path.startswith("model=")}
+    return {path.partition("[")[0] if path.partition("[")[0] in FILES else path for path in every}
 
 
 def sent(case: Case) -> set[str]:
     """The places that a request of the list uses: each with its word, and without."""
     said = [(re.sub(r"\[\d+\]", "[]", path), value) for path, value in leaves(case.body).items()]
-    return {path for path, _ in said} | {f"{path}={value}" for path, value in said}
+    files = {name for name in FILES if name in case.body}
+    return files | {path for path, _ in said} | {f"{path}={value}" for path, value in said}
 
 
 def is_shown(path: str, shown: set[str]) -> bool:
@@ -74,7 +89,9 @@ def test_nothing_is_listed_that_the_sdk_does_not_know(endpoint: str) -> None:
 
     for case in usual:
         for at in (path for path in sent(case) if "=" not in path):
-            assert any(at == place or at.startswith(place + ".") or place.startswith(at + ".") for place in places), f"{case.id}: {at}"
+            assert any(at == place or at.startswith((place + ".", place + "[]")) or place.startswith(at + ".") for place in places), (
+                f"{case.id}: {at}"
+            )
 
 
 def test_a_new_field_of_the_sdk_is_noticed() -> None:

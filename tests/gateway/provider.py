@@ -76,6 +76,10 @@ class Provider:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def script(self, *steps: Step) -> None:
+        """What it does from now on, where that depends on its address."""
+        self._script = steps
+
     def let_go(self) -> None:
         """Ends every HOLD, now and later: what comes after them is done."""
         self._loop.call_soon_threadsafe(self._let_go.set)

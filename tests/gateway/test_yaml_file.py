@@ -215,3 +215,10 @@ def test_a_mounted_secret_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     _, problems = filled({"key": f"file:{tmp_path / 'key'}"})
 
     assert problems[0].endswith("cannot be read: Permission denied")
+
+
+def test_where_files_are_to_be_is_no_reference_to_a_file() -> None:
+    document = Document("gateway.yaml", {"files": {"url": "file:///${WHERE}/files"}}, {})
+
+    assert fill_references(document, {"WHERE": "var"}) == []
+    assert document.data == {"files": {"url": "file:///var/files"}}

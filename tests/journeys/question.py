@@ -32,6 +32,10 @@ CHATS: dict[str, Json] = {
         "tools": [WEATHER],
     },
 }
+COMPLETIONS: dict[str, Json] = {
+    "short": {"model": "gpt-4o", "prompt": "Count to 50"},
+    "several": {"model": "gpt-4o", "prompt": ["Say one", "Say two 二"], "n": 2, "echo": True, "max_tokens": 90},
+}
 TEXTS = ["moving house", "搬家"]
 ERRORS: dict[str, Json] = {
     "key": {"key": "sk-wrong", "body": {"model": "gpt-4o", "messages": user("Hello")}},
@@ -58,6 +62,7 @@ def question(base_url: str) -> Json:
         "keys": sorted({*answering, *(case["key"] for case in ERRORS.values())}, reverse=True),
         "answering": answering,
         "chats": CHATS,
+        "completions": COMPLETIONS,
         "embedding": [account.key for account in ACCOUNTS if account.embeddings],
         "embeddings": {"model": "text-embedding-3-small", "input": TEXTS},
         "errors": ERRORS,
@@ -72,6 +77,18 @@ def check_chat(answers: Any, account: Account, name: str) -> None:
         if key in answers["chats"]:
             assert answers["chats"][key][name]["plain"] == wanted
             assert answers["chats"][key][name]["stream"] == wanted
+
+
+def check_completions(answers: Any, account: Account, name: str) -> None:
+    asked = COMPLETIONS[name]
+    prompts = [asked["prompt"]] if isinstance(asked["prompt"], str) else asked["prompt"]
+    said = [says(account, {"messages": user(prompt), "max_tokens": asked.get("max_tokens", 16)}) for prompt in prompts]
+    echoed = [prompt if asked.get("echo") else "" for prompt in prompts]
+    texts = [before + one.text for before, one in zip(echoed, said, strict=True) for _ in range(asked.get("n", 1))]
+    tokens = sum(one.end.completion for one in said) * asked.get("n", 1)
+    for key in (account.key, account.key + DRIP):
+        if key in answers["completions"]:
+            assert answers["completions"][key][name] == {"plain": texts, "stream": texts, "tokens": tokens}
 
 
 def check_embeddings(answers: Any, account: Account) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.journeys.accounts import ACCOUNTS, Account
 from tests.journeys.conftest import Street
 from tests.journeys.judges import judge
-from tests.journeys.question import CHATS, check_chat, check_embeddings, check_refusal, question
+from tests.journeys.question import CHATS, COMPLETIONS, check_chat, check_completions, check_embeddings, check_refusal, question
 
 pytestmark = pytest.mark.timeout(180)  # of which a cold import may take most, on a busy machine
 VERSIONS = {"openai-2024": "1.35", "openai-0.28": "0.28"}
@@ -48,6 +48,11 @@ def test_the_judge_is_who_it_says(name: str, answers: Any) -> None:
 @pytest.mark.parametrize("case", CHATS)
 def test_chat(answers: Any, account: Account, case: str) -> None:
     check_chat(answers, account, case)
+
+
+@pytest.mark.parametrize("case", COMPLETIONS)
+def test_completions(answers: Any, account: Account, case: str) -> None:
+    check_completions(answers, account, case)
 
 
 @pytest.mark.parametrize("account", [a for a in ACCOUNTS if a.embeddings], ids=lambda account: account.id)

@@ -220,7 +220,6 @@ def test_what_is_not_offered_is_not_found_in_openais_words(clients: dict[str, Op
     asked: list[Callable[[], Any]] = [
         lambda: client.files.list(),
         lambda: client.images.generate(prompt="a"),
-        lambda: client.moderations.create(input="a"),
         lambda: client.audio.speech.create(input="a", model="tts-1", voice="alloy"),
     ]
 

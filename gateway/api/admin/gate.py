@@ -12,7 +12,8 @@ from fastapi import Depends, HTTPException, Request
 from msgspec import Struct
 
 from gateway.api.auth import BLANKS, CARRIERS
-from gateway.api.wire import JSON_TYPE, SANE_ID, Headers, Receive, Refusal, Scope, Send
+from gateway.api.wire import JSON_TYPE, SANE_ID, Receive, Refusal, Scope
+from gateway.sending import Headers, Send
 from gateway.store import tokens
 from gateway.store.engine import Store, StoreError
 from providers.base import encode

@@ -5,8 +5,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.api.wire import Receive, Scope, Send
+from gateway.api.wire import Receive, Scope
 from gateway.keyring import Ring
+from gateway.sending import Send
 from gateway.store.engine import Store
 
 if TYPE_CHECKING:

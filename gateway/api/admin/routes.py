@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from gateway.api.admin import accounts, changes, grants, keys, teams, tokens, usage
+from gateway.api.admin import accounts, changes, grants, keys, spaces, teams, tokens, usage
 from gateway.api.admin.desk import Desk, Wrong
 from gateway.api.admin.gate import Gate
 from gateway.app import App
@@ -34,7 +34,7 @@ def admin_api(app: App, key: str, directory: Path | None, store: Store, ring: Ri
 def api_of(desk: Desk) -> FastAPI:
     """The routes alone: each asks for whom the gate has let in."""
     api = FastAPI(title="Banjia admin API", version="1", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    for part in (keys, tokens, usage, accounts, grants, teams, changes):
+    for part in (keys, tokens, usage, accounts, grants, teams, spaces, changes):
         part.add_routes(api, desk)
 
     @api.exception_handler(HTTPException)

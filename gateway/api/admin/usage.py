@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.api.admin.desk import Desk, Wrong
 from gateway.api.admin.gate import AnyCaller, Caller
+from gateway.api.admin.retiring import retiring
 from gateway.store import usage
 from gateway.store.rows import COLUMNS
 from gateway.store.sums import END_OF_TIME
@@ -74,6 +75,8 @@ class Grouped(Wanted):
     """Several, or one with commas."""
     format: Literal["json", "csv"] = "json"
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 10_000
+    retiring: bool = False
+    """Of names that OpenAI ends: who calls them, when last, and what serves them."""
 
     def groups(self) -> tuple[str, ...]:
         """Raises HTTPException."""
@@ -90,6 +93,11 @@ class Listed(Wanted):
 def add_routes(api: FastAPI, desk: Desk) -> None:
     @api.get("/admin/v1/usage")
     async def sums(wanted: Annotated[Grouped, Query()], caller: AnyCaller) -> Response:
+        if wanted.retiring:
+            if wanted.group_by or wanted.format != "json":
+                raise Wrong("retiring", "goes neither with `group_by` nor with `format=csv`: it is by team, key and name")
+            rows, more = await retiring(desk, wanted.asked(caller, (), wanted.limit))
+            return Response(encode({"data": rows, "has_more": more}), media_type="application/json")
         asked = wanted.asked(caller, wanted.groups(), wanted.limit if wanted.format == "json" else MOST_ROWS)
         report = await usage.report(desk.store, asked)
         if wanted.format == "json":

@@ -137,7 +137,7 @@ BROKEN: dict[str, Json] = {
 @pytest.mark.parametrize("broken", BROKEN)
 def test_an_answer_with_vectors_missing_goes_to_the_fallback(gateway: Gateway, provider: Make, broken: str) -> None:
     bad, good = provider(answer(200, BROKEN[broken])), provider(vectors(0.0, 1.0))
-    served = gateway({"providers": {"p": bad.account(), "q": good.account()}, "models": route("p/x", "q/y")})
+    served = gateway({"providers": {"p": bad.account(), "q": good.account()}, "models": route("p/x", "q/x")})
 
     told = embed(served, ["a", "b"], "m", encoding_format="base64")
 
@@ -147,7 +147,8 @@ def test_an_answer_with_vectors_missing_goes_to_the_fallback(gateway: Gateway, p
 def test_a_batch_that_fails_is_tried_elsewhere_with_all_inputs(gateway: Gateway, provider: Make) -> None:
     bad, good = provider(vectors(*[0.0] * 64), failed(500)), provider(vectors(*map(float, range(66))))
     account = {"vendor": "zhipu", "jurisdiction": "cn-mainland", "base_url": bad.url + "/v4", "api_key": "id.secret"}
-    served = gateway({"providers": {"z": account, "q": good.account()}, "models": route("z/embedding-3", "q/y")})
+    models = route("z/embedding-3", "q/embedding-3", space="zhipu/embedding-3")
+    served = gateway({"providers": {"z": account, "q": good.account()}, "models": models})
 
     told = embed(served, [f"t{number}" for number in range(66)], "m")
 

@@ -1,14 +1,18 @@
 """Where a request goes after a fault, over sockets: each rule by its name."""
 
+import socket
 from collections.abc import Callable
+from threading import Event
 from time import perf_counter
 from typing import Any
 
 import pytest
 
+from gateway.api.wire import Exchange
 from gateway.routing import begun
-from tests.conftest import Served
-from tests.gateway.provider import END, HOLD, STREAM, Make, Provider, failed, refusing, route, said, streamed, word
+from providers.base import encode
+from tests.conftest import KEY, PATIENCE, Served
+from tests.gateway.provider import DONE, END, HOLD, STREAM, Make, Provider, failed, refusing, route, said, streamed, word
 
 Serve = Callable[..., Served]
 
@@ -124,3 +128,31 @@ def test_a_finish_that_nothing_follows_is_the_end_long_before_a_silence_is(
 
     assert text.endswith("data: [DONE]\n\n")
     assert perf_counter() - began < 30  # half of what an idle provider is waited for
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_is_drained_is_read_to_its_end_though_its_client_has_left(
+    gateway: Serve, provider: Make, monkeypatch: pytest.MonkeyPatch, *, stream: bool
+) -> None:
+    noticed, wait = Event(), Exchange._wait_until_it_leaves
+
+    async def waited(self: Exchange) -> None:
+        await wait(self)
+        noticed.set()
+
+    monkeypatch.setattr(Exchange, "_wait_until_it_leaves", waited)
+    usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+    told = b"data: " + encode({"choices": [], "usage": usage}) + b"\n\n" + DONE
+    one = provider((STREAM, word("Hi"), HOLD, word(" you"), END, told) if stream else (HOLD, *said("Hi you", usage=usage)))
+    drained = gateway({"providers": {"p": one.account()}, "models": route("p/x", on_disconnect="drain")})
+    body = encode({"model": "m", "stream": stream, "messages": [{"role": "user", "content": "Hello"}]})
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-length: %d\r\n\r\n"
+
+    with socket.create_connection(("127.0.0.1", drained.client.base_url.port or 0)) as client:
+        client.sendall(head % (KEY.encode(), len(body)) + body)
+        assert one.reached.wait(PATIENCE)
+    assert noticed.wait(PATIENCE)
+    one.let_go()
+
+    record = drained.record()
+    assert (record.status, record.faults, record.usage["total_tokens"]) == (499, [], 12)
