@@ -171,7 +171,8 @@ class App:
         told: Json = {"status": "draining" if self.draining else "ready", "config": snapshot.revision, "in_flight": self.room.taken}
         if self.reload_failed:
             told["reload"] = self.reload_failed
-        if degraded := self.serving.books.degraded:
+        jobs = self.serving.jobs
+        if degraded := "; ".join(filter(None, (self.serving.books.degraded, jobs.degraded if jobs else ""))):
             told["degraded"] = degraded
         return await exchange.answer(503 if self.draining else 200, encode(told))
 

@@ -33,6 +33,9 @@ from providers.base import Json, encode
 class Runs(Protocol):
     """Work that goes on when the request that asked for it has been answered. All of these raise StoreLost."""
 
+    degraded: str
+    """Why none is done at present; empty when it is."""
+
     async def start(self, job: str, given: Any = None, *, id: str) -> None:
         """Starts a job on one of the replicas. A second time under the same id it does nothing."""
 

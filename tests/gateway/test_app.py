@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.jobs.engine import Jobs
+from gateway.store.engine import Store
 from providers.base import Json
 from tests.conftest import PATIENCE, TEAM, Background, Served, snapshot_of
 from tests.gateway.provider import HOLD, Make, account_at, route, said, streamed
@@ -569,3 +572,15 @@ def test_a_stream_is_recorded_with_its_usage_and_its_end(gateway: Gateway, provi
 
     record = served.record()
     assert (record.stream, record.finish, record.served, record.model, record.attempts) == (True, "stop", "p/x", "m", 1)
+
+
+def test_jobs_that_do_not_run_are_told_and_requests_are_served(gateway: Gateway, provider: Make, tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/banjia.db", tmp_path / "pending")
+    jobs = Jobs(store)
+    jobs.degraded = "jobs do not run: a test"
+    served = gateway({"providers": {"p": provider(said()).account()}, "models": route("p/x")}, jobs=jobs)
+
+    reply = served.client.get("/readyz")
+
+    assert (reply.status_code, reply.json()["degraded"]) == (200, "jobs do not run: a test")
+    assert served.chat().status_code == 200
