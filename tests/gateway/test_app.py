@@ -60,7 +60,7 @@ def is_an_error(reply: httpx.Response, status: int, code: str | None) -> None:
     [
         ("GET", "/", 404, "unknown_url"),
         ("GET", "/v1", 404, "unknown_url"),
-        ("POST", "/v1/images/generations", 404, "unknown_url"),
+        ("POST", "/v1/imaginations", 404, "unknown_url"),
         ("POST", "/v1/chat", 404, "unknown_url"),
         ("GET", "/admin/v1/accounts", 404, "unknown_url"),
         ("GET", "/../../etc/passwd", 404, "unknown_url"),

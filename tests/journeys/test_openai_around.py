@@ -217,16 +217,16 @@ def test_a_base_url_that_is_meant_well_works(street: Street, path: str) -> None:
 
 def test_what_is_not_offered_is_not_found_in_openais_words(clients: dict[str, OpenAI]) -> None:
     client = clients["sk-zhipu"]
-    asked: list[Callable[[], Any]] = [
-        lambda: client.files.list(),
-        lambda: client.images.generate(prompt="a"),
-        lambda: client.audio.speech.create(input="a", model="tts-1", voice="alloy"),
+    asked: list[tuple[Callable[[], Any], str]] = [
+        (lambda: client.vector_stores.list(), "unsupported_endpoint"),
+        (lambda: client.post("/threads", cast_to=object), "retired_endpoint"),
+        (lambda: client.get("/imaginations", cast_to=object), "unknown_url"),
     ]
 
-    for ask in asked:
+    for ask, code in asked:
         with pytest.raises(openai.NotFoundError) as refused:
             ask()
-        assert refused.value.code == "unknown_url"
+        assert refused.value.code == code
         assert refused.value.request_id
 
 
