@@ -199,6 +199,8 @@ async def transcriptions(exchange: Exchange, serving: Serving, deployment: str =
     if "timestamp_granularities" in body and body.get("response_format") != "verbose_json":
         message = "'timestamp_granularities' needs the response_format 'verbose_json'."
         raise Refusal(400, message, param="timestamp_granularities", code="invalid_value")
+    body["file"] = named(body["file"])
+    exchange.size = len(body.get("prompt", "").encode())  # what may become tokens by what is known here
     exchange.model = body["model"]
 
     async def work() -> None:
@@ -208,6 +210,15 @@ async def transcriptions(exchange: Exchange, serving: Serving, deployment: str =
         await once(exchange, serving, body, work)
     else:
         await work()
+
+
+def named(file: Json) -> Json:
+    """A sound with the type that it has, and a name that says so: vendors go by it."""
+    form = form_of(file["data"])
+    if form == "pcm":  # or one that only a decoder knows
+        return file
+    name = file["name"]
+    return {**file, "type": TYPES[form], "name": name if "." in name else f"{name or 'sound'}.{'ogg' if form == 'opus' else form}"}
 
 
 async def _transcriptions(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:

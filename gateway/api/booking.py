@@ -101,8 +101,9 @@ class Booking:
         answer = (facts.output or USUAL_ANSWER) * self._copies if facts.endpoint == "chat" else 0
         prompt = facts.size // BYTES_OF_A_TOKEN
         upper = {TOKENS: prompt + answer}
+        units = units_of(facts.endpoint, body)
         for currency in key.currencies:
-            upper[currency] = max((self._price(hop, currency, prompt, answer) for hop in plan.hops), default=0)
+            upper[currency] = max((self._price(hop, currency, prompt, answer, units) for hop in plan.hops), default=0)
         got = await books.admission.admit(key.bounds, upper, self._user)
         if isinstance(got, Refused):
             return told(got, time())
@@ -111,9 +112,12 @@ class Booking:
             self._exchange.limits = headers_of(got)
         return None
 
-    def _price(self, hop: Hop, currency: str, prompt: int, answer: int) -> int:
+    def _price(self, hop: Hop, currency: str, prompt: int, answer: int, units: Mapping[str, int]) -> int:
         rates = self._snapshot.catalog.rates(hop.account.vendor, hop.target.model.id)
-        return converted(expected(rates, prompt, answer), rates.currency, currency, self._snapshot.catalog) if rates else 0
+        if rates is None:
+            return 0
+        nano = expected(rates, prompt, answer) + (cost_of_units(rates, units) if units else 0)
+        return converted(nano, rates.currency, currency, self._snapshot.catalog)
 
     # ---- at each attempt ----
 
@@ -300,6 +304,13 @@ class Booking:
         if self._drawn is not None:
             self._books.grants.release(self._drawn)
             self._drawn = None
+
+
+def units_of(endpoint: str, body: Json) -> Mapping[str, int]:
+    """What a request asks for of that which is not billed by tokens, as far as it says so itself."""
+    if endpoint in ("images", "image_edits"):
+        return {"images": body.get("n") or 1}
+    return {"characters": len(body["input"])} if endpoint == "speech" else {}
 
 
 def less(total: Json, earlier: list[Json]) -> Json:

@@ -131,13 +131,26 @@ class Errands:
             found = await self._objects.get(KIND, self._exchange.team, self._id)
             if found is None:
                 return
-            if (self._exchange.answered and not self._exchange.refused) or not found.body["tasks"]:
+            now = time.time()
+            if self._answered and (rest := [one for one in found.body["tasks"] if not self._is_served(one)]):
+                left = {**found.body, "tasks": rest, "due": now, "record": new_id(now)}  # at hops before, which could not end them
+                await changed(self._objects, KIND, self._exchange.team, self._id, lambda body: left)
+            elif self._answered or not found.body["tasks"]:
                 await self._objects.delete(KIND, self._exchange.team, self._id)
             else:
-                due = time.time() + (GRACE if self.keeps else 0.0)
+                due = now + (GRACE if self.keeps else 0.0)
                 await changed(self._objects, KIND, self._exchange.team, self._id, lambda body: {**body, "due": due})
         except StoreError as error:
             log.warning("tasks %s are settled later: %s", self._id, error)
+
+    @property
+    def _answered(self) -> bool:
+        return self._exchange.answered and not self._exchange.refused
+
+    def _is_served(self, task: Json) -> bool:
+        """Whether the task is of the hop that has answered."""
+        hop = self._exchange.trail.hop
+        return hop is not None and (task["account"], task["model"]) == (hop.account.name, hop.target.model.id)
 
     def _due(self) -> float:
         return time.time() + max(self._left(), 0.0) + GRACE

@@ -33,8 +33,8 @@ LONGEST_NAME = 255
 
 
 async def create(exchange: Exchange, serving: Serving) -> None:
-    store = kept(serving)
     team = authenticate(exchange, serving.snapshot, serving.ring).team
+    store = kept(serving)
     with await form(exchange, store.max_file + AROUND, folder=store.spool) as given:
         purpose = purpose_of(given.field("purpose"))
         file = given.file()
@@ -69,8 +69,8 @@ async def one(exchange: Exchange, serving: Serving, id: str) -> None:
 
 
 async def delete(exchange: Exchange, serving: Serving, id: str) -> None:
-    store = kept(serving)
     team = authenticate(exchange, serving.snapshot, serving.ring).team
+    store = kept(serving)
     with lost_told():
         if not await needed(serving).delete(KIND, team, id):
             raise no_object("file", id)
@@ -79,8 +79,8 @@ async def delete(exchange: Exchange, serving: Serving, id: str) -> None:
 
 
 async def content(exchange: Exchange, serving: Serving, id: str) -> None:
-    store = kept(serving)
     team = authenticate(exchange, serving.snapshot, serving.ring).team
+    store = kept(serving)
     file = (await found(serving, team, id)).body
     exchange.watch()
     pieces = store.blobs.get(blob_of(team, id))

@@ -91,14 +91,15 @@ async def _checked_and_served(
 ) -> None:
     body = {**body, "model": deployment or body.get("model") or DEFAULT}
     body = known(body, table, required=("prompt", "image") if endpoint == "image_edits" else ("prompt",))
-    for file in (*body.get("image", ()), *filter(None, [body.get("mask")])):
-        if not isinstance(file.get("data"), bytes) or kind_of(file["data"]) is None:
-            raise Refusal(400, "Invalid image: a PNG, JPEG, WebP, GIF or BMP file is wanted.", param="image", code="invalid_image_format")
+    for name in ("image", "mask", "markup"):
+        if name in body:
+            body[name] = [picture(one, name) for one in body[name]] if name == "image" else picture(body[name], name)
     if not body["prompt"]:
         raise empty("prompt", "the string")
     if len(body["prompt"]) > LONGEST:
         raise Refusal(400, f"Invalid 'prompt': at most {LONGEST} characters are taken.", param="prompt", code="string_above_max_length")
     exchange.model = body["model"]
+    exchange.size = len(body["prompt"].encode())  # what may become tokens; images that go in are not known to
 
     async def work() -> None:
         await _served(endpoint, body, exchange, serving, key, snapshot)
@@ -107,6 +108,14 @@ async def _checked_and_served(
         await once(exchange, serving, body, work)
     else:
         await work()
+
+
+def picture(file: Json, name: str) -> Json:
+    """An image with the type that it has, whatever the client says. Raises Refusal."""
+    kind = kind_of(file["data"]) if isinstance(file.get("data"), bytes) else None
+    if kind is None:
+        raise Refusal(400, "Invalid image: a PNG, JPEG, WebP, GIF or BMP file is wanted.", param=name, code="invalid_image_format")
+    return {**file, "type": f"image/{kind}"}
 
 
 async def _served(endpoint: str, body: Json, exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot) -> None:

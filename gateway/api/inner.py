@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.api.auth import KNOWN
+from gateway.api.booking import LEFT
 from gateway.api.serving import Serving
 from gateway.api.wire import Exchange, Left, Refusal
 from gateway.deadline import Ticker
 from providers.base import Json, decode, encode
 
 log = logging.getLogger(__name__)
-
-LEFT = 499
 
 
 class Inner(Exchange):

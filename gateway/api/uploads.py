@@ -25,8 +25,8 @@ AROUND = 64 << 10
 
 
 async def create(exchange: Exchange, serving: Serving) -> None:
-    store = kept(serving)
     key = authenticate(exchange, serving.snapshot, serving.ring)
+    store = kept(serving)
     body = await exchange.json(serving.snapshot.max_body)
     size = body.get("bytes")
     if type(size) is not int or size < 1:
@@ -57,8 +57,8 @@ async def create(exchange: Exchange, serving: Serving) -> None:
 
 
 async def part(exchange: Exchange, serving: Serving, id: str) -> None:
-    store, objects = kept(serving), needed(serving)
     team = authenticate(exchange, serving.snapshot, serving.ring).team
+    store, objects = kept(serving), needed(serving)
     upload = await pending(serving, team, id)
     with await form(exchange, MOST_OF_PART + AROUND, folder=store.spool) as given:
         data = given.file("data")
@@ -81,8 +81,8 @@ async def part(exchange: Exchange, serving: Serving, id: str) -> None:
 
 
 async def complete(exchange: Exchange, serving: Serving, id: str) -> None:
-    store, objects = kept(serving), needed(serving)
     team = authenticate(exchange, serving.snapshot, serving.ring).team
+    store, objects = kept(serving), needed(serving)
     body = await exchange.json(serving.snapshot.max_body)
     ids, digest = _asked(body)
     with lost_told():
@@ -120,8 +120,8 @@ async def complete(exchange: Exchange, serving: Serving, id: str) -> None:
 
 
 async def cancel(exchange: Exchange, serving: Serving, id: str) -> None:
-    store, objects = kept(serving), needed(serving)
     team = authenticate(exchange, serving.snapshot, serving.ring).team
+    store, objects = kept(serving), needed(serving)
     exchange.body_read = True  # it has none that matters
 
     def change(body: Json) -> Json | None:

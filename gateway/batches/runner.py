@@ -100,6 +100,7 @@ class Turn(Work):
         try:
             checked = await check(self.input(), told["endpoint"], self.serving.snapshot.max_body)
         except Missing:
+            await self.deleted()
             await self.over("failed", errors=errors([error("invalid_file", "The input file has been deleted.")]))
             return False
         if checked.errors:

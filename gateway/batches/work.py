@@ -12,7 +12,7 @@ from gateway.batches.answering import Asker, Pause
 from gateway.batches.lines import Line, lines_of, read, unanswered
 from gateway.batches.state import KIND, OVER, added, stage
 from gateway.batches.window import Window
-from gateway.blobs.base import Missing
+from gateway.blobs.base import BlobsLost, Missing
 from gateway.objects import changed
 from providers.base import Json
 
@@ -77,7 +77,14 @@ class Work:
             async for line in lines:
                 yield line
         except Missing:
+            await self.deleted()
             self.why = "gone"
+
+    async def deleted(self) -> None:
+        """Raises BlobsLost where the file is only not to be seen from here."""
+        file = self.body["told"]["input_file_id"]
+        if self.body["input"] == file and await self.objects.get("file", self.team, file) is not None:
+            raise BlobsLost(f"batch {self.id}: the bytes of {file} are not to be seen from here: do all replicas see the place of `files`?")
 
     def asker(self) -> Asker:
         body = self.body

@@ -48,7 +48,7 @@ async def _settled(serving: Serving, one: Object, now: float) -> bool:
     rest: list[Json] = []
     told: list[Json] = list(one.body.get("told", ()))
     for task in one.body["tasks"]:
-        if any(known["task"] == task["task"] for known in told):
+        if any((known["account"], known["task"]) == (task["account"], task["task"]) for known in told):
             continue
         hop = _hop(serving.snapshot, task, one.body["endpoint"])
         if hop is None:

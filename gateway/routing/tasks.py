@@ -56,6 +56,10 @@ async def finished(hop: Hop, translator: Deferred, outgoing: Outgoing, read: Rea
         await book.note(hop, digest, task)
     try:
         return await _looked_after(hop, translator, task, read, deadline)
+    except _Lost as lost:  # it may still be made, and have to be paid for
+        if not book.keeps and await _ended(hop, translator, task, read):
+            await book.failed(hop, task)
+        raise lost.fault from None
     except asyncio.CancelledError:
         if not book.keeps and await _ended(hop, translator, task, read):
             await book.failed(hop, task)
@@ -63,6 +67,14 @@ async def finished(hop: Hop, translator: Deferred, outgoing: Outgoing, read: Rea
     except Fault:
         await book.failed(hop, task)
         raise
+
+
+class _Lost(Exception):
+    """A task of which nothing can be learnt at present."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
 async def _looked_after(hop: Hop, translator: Deferred, task: str, read: Read, deadline: Deadline) -> Json:
@@ -76,8 +88,10 @@ async def _looked_after(hop: Hop, translator: Deferred, task: str, read: Read, d
             raw = await read(hop, translator.poll(task, hop.target))
         except Fault as fault:
             faults += 1
-            if fault.kind not in PASSING or faults > MOST_FAULTS:
+            if fault.kind not in PASSING:
                 raise
+            if faults > MOST_FAULTS:
+                raise _Lost(fault) from fault
             pause = max(pause, min(fault.retry_after or 0, LONGEST))
             continue
         faults = 0

@@ -45,6 +45,8 @@ def get_weather(city: str) -> str:
 class Checks:
     """What agents do with one account's key."""
 
+    model = agents.OpenAIChatCompletionsModel
+
     def __init__(self, question: Json, key: str) -> None:
         self.question = question
         self.openai = openai.AsyncOpenAI(base_url=question["base_url"], api_key=key, max_retries=0)
@@ -52,7 +54,7 @@ class Checks:
 
     def agent(self, model: str = "gpt-4o", *, name: str = "assistant", **more: Any) -> Any:
         settings = agents.ModelSettings(include_usage=True, **more.pop("settings", {}))
-        return agents.Agent(name=name, model=agents.OpenAIChatCompletionsModel(model, self.openai), model_settings=settings, **more)
+        return agents.Agent(name=name, model=self.model(model, self.openai), model_settings=settings, **more)
 
     async def plain(self) -> Json:
         return report(await agents.Runner.run(self.agent(instructions="Be kind."), self.question["text"]))
@@ -136,6 +138,12 @@ class Checks:
         return {}
 
 
+class ResponsesChecks(Checks):
+    """The same over the Responses API."""
+
+    model = agents.OpenAIResponsesModel
+
+
 async def streamed(agent: Any, text: str) -> Json:
     run = agents.Runner.run_streamed(agent, text)
     async for _ in run.stream_events():
@@ -167,8 +175,12 @@ async def main() -> None:
     question = json.load(sys.stdin)
 
     async def one(account: Json) -> tuple[str, Json]:
-        checks = Checks(question, account["key"])
-        return account["id"], {name: await told(getattr(checks, name)()) for name in account["checks"]}
+        ways = {"": Checks(question, account["key"]), "responses": ResponsesChecks(question, account["key"])}
+        found = {}
+        for check in account["checks"]:
+            way, _, name = check.rpartition(" ")
+            found[check] = await told(getattr(ways[way], name)())
+        return account["id"], found
 
     print(json.dumps(dict(await asyncio.gather(*map(one, question["accounts"])))))  # noqa: T201
 

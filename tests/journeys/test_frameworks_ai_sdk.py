@@ -36,7 +36,7 @@ def answers(street: Street) -> Any:
     return node("ai_sdk.mjs", question(street, (*WORDS, *TOOLS, *OTHERS), sees=["sees"], thinks=THOUGHTS, embeds=["embeds"]))
 
 
-@pytest.fixture(params=["openai", "compatible"])
+@pytest.fixture(params=["openai", "responses", "compatible"])
 def provider(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -102,14 +102,14 @@ def test_pictures(answers: Any, account: Account, provider: str) -> None:
 
 @pytest.mark.parametrize("account", THOSE_THAT_THINK, ids=lambda account: account.id)
 def test_thoughts(answers: Any, account: Account, provider: str) -> None:
-    """The provider for OpenAI itself leaves them out, since OpenAI does not tell them."""
+    """The provider for OpenAI itself leaves them out of chat, since OpenAI does not tell them there."""
     said = says(account, {"messages": user(TEXT), "reasoning_effort": "medium"})
 
     whole, stream = (found(answers, account, f"{provider} {way}") for way in THOUGHTS)
 
     assert whole["text"] == stream["text"] == stream["said"] == said.text
     assert whole["tokens"] == stream["tokens"] == [said.end.prompt, said.end.completion]
-    assert whole["thought"] == ("reasoning-delta" in stream["kinds"]) == (provider == "compatible")
+    assert whole["thought"] == ("reasoning-delta" in stream["kinds"]) == (provider != "openai")
 
 
 @pytest.mark.parametrize("account", THOSE_THAT_EMBED, ids=lambda account: account.id)

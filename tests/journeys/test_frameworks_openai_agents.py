@@ -11,12 +11,12 @@ from tests.journeys.frameworks import ADA, TEXT, THOSE_THAT_BILL, THOSE_THAT_SEE
 from tests.journeys.judges import judge
 
 pytestmark = pytest.mark.timeout(180)  # of which a cold import may take most, on a busy machine
-WORDS = ("plain", "stream")
-TOOLS = ("tools", "streamed_tools")
-HANDOFFS = ("handoff", "streamed_handoff")
-OUTPUTS = ("output", "streamed_output")
+WORDS = ("plain", "stream", "responses plain", "responses stream")
+TOOLS = ("tools", "streamed_tools", "responses tools", "responses streamed_tools")
+HANDOFFS = ("handoff", "streamed_handoff", "responses streamed_handoff")
+OUTPUTS = ("output", "streamed_output", "responses output")
 OTHERS = ("session", "one_tool_at_a_time", "a_tool_that_it_must_use", "an_agent_as_a_tool", "output_after_tools")
-THOUGHTS = ("thinks", "thinks_aloud")
+THOUGHTS = ("thinks", "thinks_aloud", "responses thinks", "responses thinks_aloud")
 
 
 @pytest.fixture(scope="module")

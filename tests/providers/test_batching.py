@@ -11,7 +11,7 @@ from tests.conftest import NO_TLS, PATIENCE
 
 BASES = {"zhipu": "/zhipu/api/paas/v4", "alibaba": "/alibaba/compatible-mode/v1", "baidu": "/baidu/v2"}
 URLS = {"zhipu": "/v4/chat/completions", "alibaba": "/v1/chat/completions", "baidu": "/v2/chat/completions"}
-KEYS = {"zhipu": "id.secret", "alibaba": "sk-simulated", "baidu": "bce-v3/ALTAK-ak/sk"}
+KEYS = {"zhipu": "id.secret", "alibaba": "sk-simulated", "baidu": "bce-v3/ALTAK-demo/0123abcd"}
 MODELS = {"zhipu": ("glm-5.2", "glm-4.7"), "alibaba": ("qwen3.7-plus", "qwen-plus"), "baidu": ("ernie-5.1", "ernie-4.5-turbo-128k")}
 
 

@@ -78,7 +78,8 @@ class Turns:
         if self._words or self._calls:
             self._end()
         parts = item.get("content") or item.get("summary") or ()
-        told = "\n\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
+        texts = [part.get("text") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+        told = "\n\n".join(text for text in texts if isinstance(text, str))
         thought = unsealed(item.get("encrypted_content")) or told
         if not thought and item.get("encrypted_content"):
             self._tools.lose("input[].reasoning.encrypted_content", "sealed by somebody else")

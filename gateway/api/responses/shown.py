@@ -42,7 +42,6 @@ WITHOUT_STATUS = frozenset(
 LONGEST_ID = 128
 ROLES = ("user", "assistant", "system", "developer")
 
-text = string
 CHECKS = {
     "message": fields({"role": one_of(*ROLES)}, required=("role", "content")),
     "function_call": fields({"call_id": string, "name": string, "arguments": string}, required=("call_id", "name", "arguments")),

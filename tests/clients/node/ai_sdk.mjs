@@ -15,6 +15,10 @@ const providers = {
     const made = createOpenAI({ baseURL: question.base_url, apiKey });
     return { chat: (id) => made.chat(id), embedding: (id) => made.embedding(id) };
   },
+  responses(apiKey) {
+    const made = createOpenAI({ baseURL: question.base_url, apiKey });
+    return { chat: (id) => made.responses(id), embedding: (id) => made.embedding(id) };
+  },
   compatible(apiKey) {
     const options = { name: "banjia", baseURL: question.base_url, apiKey, includeUsage: true, supportsStructuredOutputs: true };
     const made = createOpenAICompatible(options);

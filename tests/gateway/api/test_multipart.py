@@ -49,7 +49,7 @@ def part(head: str, data: bytes = b"x") -> bytes:
 FILE = 'Content-Disposition: form-data; name="file"; filename="a"'
 
 
-@pytest.mark.parametrize("cut", range(0, len(PLAIN)))
+@pytest.mark.parametrize("cut", range(len(PLAIN)))
 def test_a_form_may_be_cut_anywhere(read: Callable[..., Form], background: Background, cut: int) -> None:
     with read(PLAIN[:cut], PLAIN[cut : cut + 2], PLAIN[cut + 2 :]) as given:
         file = given.file()

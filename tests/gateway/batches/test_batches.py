@@ -304,3 +304,20 @@ def test_a_batch_that_nobody_works_on_is_begun(batching: Start, provider: Make) 
 
     assert it.finished(batch).status == "completed"
     assert it.background.run(looked_after(it.served.app.serving)) == 0
+
+
+def test_a_batch_waits_where_its_file_is_not_to_be_seen_from_this_replica(batching: Start, provider: Make) -> None:
+    it = batching(config(provider(said()).url))
+    away = it.folder / "away"
+    jobs, it.served.app.serving.jobs = it.served.app.serving.jobs, None
+    batch = it.begin([line(0)])
+    it.served.app.serving.jobs = jobs
+    (it.folder / "files").rename(away)
+
+    it.background.run(looked_after(it.served.app.serving))
+    waits = it.finished(batch)
+    away.rename(it.folder / "files")
+    it.background.run(looked_after(it.served.app.serving))
+
+    assert waits.status == "validating"
+    assert it.finished(batch).status == "completed"

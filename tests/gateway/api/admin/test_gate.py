@@ -87,7 +87,9 @@ def test_a_05_the_data_plane_too_is_closed_to_who_has_no_key_of_a_team(office: O
 
     reply = office.client.request(method, path, headers={"authorization": given} if given else {}, json={"model": "m"})
 
-    assert (reply.status_code, reply.json()["error"]["code"]) == (401, "invalid_api_key")
+    error, of_anthropic = reply.json()["error"], path.startswith("/v1/messages")
+    told = error["type"] if of_anthropic else error["code"]
+    assert (reply.status_code, told) == (401, "authentication_error" if of_anthropic else "invalid_api_key")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -218,6 +218,11 @@ def test_without_a_file_there_is_nothing_to_hear(served: Served, sent: dict[str,
     assert served.client.post("/v1/audio/transcriptions", **sent, **form).status_code in (400, 415)
 
 
+@pytest.mark.parametrize("model", HEARERS)
+def test_a_sound_without_a_name_and_a_type_is_heard_too(client: OpenAI, model: str) -> None:
+    assert client.audio.transcriptions.create(model=model, file=WAV[1]).text == TEXT
+
+
 def test_translations_are_nobodys(served: Served) -> None:
     reply = served.client.post("/v1/audio/translations", files={"file": WAV}, data={"model": "whisper"})
 

@@ -49,6 +49,11 @@ def test_every_editor_edits(client: OpenAI, served: Served, model: str) -> None:
     assert served.record().usage["images"] == 1
 
 
+@pytest.mark.parametrize("model", EDITORS)
+def test_an_image_without_a_name_and_a_type_is_edited_too(client: OpenAI, model: str) -> None:
+    assert client.images.edit(model=model, image=PNG[1], prompt="make it blue").data
+
+
 @pytest.mark.parametrize(("model", "calls"), [("cogview", 3), ("wan", 1), ("irag", 1), ("qwen-image", 3)])
 def test_several_images_are_several_calls_where_one_gives_one(client: OpenAI, served: Served, model: str, calls: int) -> None:
     told = client.images.generate(model=model, prompt="a red bridge", n=3)
@@ -87,6 +92,22 @@ def test_what_becomes_of_the_fields_is_told(client: OpenAI, served: Served) -> N
     client.images.generate(model="cogview", prompt="a bridge", size="256x256", quality="high", style="vivid", user="ann", background="auto")
 
     assert served.record().changes == "quality=clamped:hd,size=clamped:1024x1024,style=dropped,user=renamed:user_id"
+
+
+def test_a_budget_is_not_overdrawn_by_images(gateway: Gateway, simulators: str) -> None:
+    served = gateway(config(simulators), {**TEAM, "budget": {"amount": "0.10 CNY", "per": "month"}})
+
+    replies = [served.client.post("/v1/images/generations", json={"model": "cogview", "prompt": "a"}) for _ in "ab"]
+
+    assert [reply.status_code for reply in replies] == [200, 429]
+    assert replies[1].json()["error"]["code"] == "insufficient_quota"
+
+
+def test_a_large_image_is_not_taken_for_tokens(gateway: Gateway, simulators: str) -> None:
+    served = gateway(config(simulators), {**TEAM, "limits": {"tpm": 1000}})
+    large = ("a.png", PNG[1] + bytes(1 << 20), "image/png")
+
+    assert served.client.post("/v1/images/edits", files={"image": large}, data={"model": "u1", "prompt": "a"}).status_code == 200
 
 
 def test_a_strict_team_gets_nothing_else_than_it_asked_for(gateway: Gateway, simulators: str) -> None:

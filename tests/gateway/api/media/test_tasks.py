@@ -12,6 +12,7 @@ from sqlalchemy import select
 from gateway.accounting.books import Books
 from gateway.api.errands import KIND
 from gateway.jobs.orphans import settle
+from gateway.routing import tasks
 from gateway.state.memory import Memory
 from gateway.store.engine import Store
 from gateway.store.ledger import StoreLedger
@@ -46,10 +47,13 @@ class Replicas:
         self._stores: list[Store] = []
 
     def serve(self, one: Provider, **more: Any) -> Served:
+        return self.serve_as(config(one, **more))
+
+    def serve_as(self, made: dict[str, Any]) -> Served:
         store = Store(f"sqlite:///{self._path}/b.db", self._path / str(len(self._stores)))
         self._stores.append(store)
         books = Books(Memory(), StoreLedger(store))
-        return self._gateway(config(one, **more), objects=StoredObjects(store), books=books, beside=(store,))
+        return self._gateway(made, objects=StoredObjects(store), books=books, beside=(store,))
 
     def rows(self, table: Any) -> list[dict[str, Any]]:
         async def found() -> list[dict[str, Any]]:
@@ -72,6 +76,13 @@ class Replicas:
 
     def settle(self, served: Served) -> int:
         return self._background.run(settle(served.app.serving, now=lambda: time.time() + LATER))
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks are looked at every few milliseconds."""
+    monkeypatch.setattr(tasks, "FIRST", 0.01)
+    monkeypatch.setattr(tasks, "LONGEST", 0.02)
 
 
 @pytest.fixture
@@ -159,7 +170,7 @@ def test_a_call_that_takes_too_long_ends_its_task_too(gateway: Gateway, provider
 def test_a_task_that_cannot_be_ended_is_put_in_the_books_when_it_is_done(replicas: Replicas, provider: Make) -> None:
     one = provider(TAKEN, RUNNING)
     served = replicas.serve(one)
-    one.script(TAKEN, RUNNING, failed(400, code="UnsupportedOperation"))
+    one.script(TAKEN, (HOLD,), failed(400, code="UnsupportedOperation"))
     leave(served)
     until(lambda: "POST /tasks/t1/cancel" in asked(one) and replicas.rows(usage))
 
@@ -172,6 +183,20 @@ def test_a_task_that_cannot_be_ended_is_put_in_the_books_when_it_is_done(replica
     rows = replicas.rows(usage)
     assert [(row["kind"], row["images"], row["cost"]) for row in rows] == [("aborted", 0, 0), ("attempt", 1, 200_000_000)]
     assert rows[0]["request_id"] == rows[1]["request_id"]
+
+
+def test_a_task_left_behind_at_a_hop_before_is_not_forgotten(replicas: Replicas, provider: Make) -> None:
+    first, second = provider(TAKEN, *[failed(503)] * 7, DONE), provider(TAKEN, DONE)
+    made = config(first)
+    made["providers"]["b"] = config(second)["providers"]["a"]
+    made["models"]["m"]["fallback"] = ["b/wan2.2-t2i-plus"]
+    served = replicas.serve_as(made)
+
+    assert images(served).headers["x-banjia-provider"] == "b"
+    until(lambda: len(replicas.rows(usage)) == 1 and b'"b"' not in replicas.tasks()[0]["body"])
+    assert replicas.settle(served) == 1
+
+    assert [(row["kind"], row["account"], row["images"]) for row in replicas.rows(usage)] == [("failed_over", "b", 1), ("attempt", "a", 1)]
 
 
 def test_a_request_that_comes_again_after_a_restart_takes_up_its_task(replicas: Replicas, provider: Make) -> None:

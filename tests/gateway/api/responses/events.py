@@ -79,7 +79,9 @@ def _part(added: Json, events: list[Any], before: list[Json], place: str) -> Jso
     part = added["part"]
     key = "refusal" if part["type"] == "refusal" else "text"
     name = {"summary_text": "reasoning_summary_text", "reasoning_text": "reasoning_text"}.get(part["type"], part["type"])
-    said, logprobs, cited = "", [], []
+    said = ""
+    logprobs: list[Json] = []
+    cited: list[Json] = []
     while (event := events.pop(0))["type"] != f"response.{name}.done":
         assert event[place] == added[place]
         if event["type"] == "response.output_text.annotation.added":

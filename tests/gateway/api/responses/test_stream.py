@@ -81,7 +81,9 @@ def test_events_in_openais_order() -> None:
 def test_thoughts_are_an_item_of_their_own(summary: bool) -> None:
     asked = {"reasoning": {"summary": "auto"}} if summary else {}
 
-    events = stream(chunk({"reasoning_content": "H"}), chunk({"reasoning_content": "m"}), chunk({"content": "Hi"}), chunk({}, "stop"), **asked)
+    events = stream(
+        chunk({"reasoning_content": "H"}), chunk({"reasoning_content": "m"}), chunk({"content": "Hi"}), chunk({}, "stop"), **asked
+    )
 
     thought, said = response_in(events)["output"]
     if summary:
