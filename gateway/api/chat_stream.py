@@ -106,6 +106,7 @@ class Telling:
     async def _finish(self, events: bytes, out: Grammar) -> None:
         """The end of the answer, when it is known what it has used."""
         self._exchange.usage, self._exchange.finish = out.usage, out.finish
+        self._deadline.stage("total", self._deadline.left())  # that of the provider's last words is short, and a store may take longer
         await self._form.over()
         await self._hand_over(events, last=True)
 

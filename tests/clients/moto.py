@@ -1,11 +1,11 @@
 """Serves S3 on a port of the system's choosing, with a bucket `bucket`. Prints the address and ends when stdin does."""
 
 import sys
+from importlib import import_module
 
-import boto3
-from moto.server import ThreadedMotoServer
+boto3 = import_module("boto3")
 
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server = import_module("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 host, port = server.get_host_and_port()
 url = f"http://{host}:{port}"

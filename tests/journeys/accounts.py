@@ -422,7 +422,7 @@ def teams_yaml() -> dict[str, dict[str, Any]]:
 
 
 def _models(account: Account, name: str) -> dict[str, Any]:
-    models = dict.fromkeys(("gpt-4o", account.chat), f"{name}/{account.chat}") | {"gpt-gone": f"{name}/no-such-model"}
+    models: dict[str, Any] = dict.fromkeys(("gpt-4o", account.chat), f"{name}/{account.chat}") | {"gpt-gone": f"{name}/no-such-model"}
     if account.embeddings:
         declared = {"serve": f"{name}/{account.embeddings}", "space": f"{account.vendor}/{account.embeddings}"}
         models |= dict.fromkeys(("text-embedding-3-small", account.embeddings), declared)

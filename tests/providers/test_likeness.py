@@ -25,7 +25,7 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
     )
     choice: dict[str, Any] = {"index": draw(st.sampled_from([0, 0, 0, 1])), "delta": delta}
     choice |= draw(st.fixed_dictionaries({}, optional={"finish_reason": st.sampled_from([None, None, ""]), "content": TEXTS}))
-    head = draw(st.sampled_from([{"id": "1"}, {"id": "1", "created": 5}, {"content": "x"}, {"id": "content"}]))
+    head: dict[str, Any] = draw(st.sampled_from([{"id": "1"}, {"id": "1", "created": 5}, {"content": "x"}, {"id": "content"}]))
     return {**head, "choices": [choice]}
 
 

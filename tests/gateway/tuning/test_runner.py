@@ -24,6 +24,8 @@ class Steps:
 
 
 class Runs:
+    degraded = ""
+
     def __init__(self, **states: Any) -> None:
         self._states = states
 

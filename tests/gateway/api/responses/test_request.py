@@ -15,7 +15,6 @@ from gateway.api.wire import Refusal
 from providers.base import Json
 
 WEATHER: Json = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
-SAID = {"type": "function", "function": {"name": "weather", "parameters": WEATHER["parameters"]}}
 PATCH = {
     "type": "custom",
     "name": "patch",
@@ -168,7 +167,7 @@ def test_tools_in_chats_words() -> None:
     found = asked(tools=[{**WEATHER, "strict": True}, PATCH, GIT], parallel_tool_calls=False)
 
     function, custom, spaced = (tool["function"] for tool in found.body["tools"])
-    assert function == {**SAID["function"], "strict": True}
+    assert function == {"name": "weather", "parameters": WEATHER["parameters"], "strict": True}
     assert (custom["name"], custom["parameters"]) == ("patch", INPUT)
     assert custom["description"] == "Edits files\n\nThe input has to follow this grammar (lark):\nx: y"
     assert (spaced["name"], spaced["description"]) == ("git__log", "Of git\n\nL")
