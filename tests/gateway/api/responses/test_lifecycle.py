@@ -1,5 +1,6 @@
 """What is kept of responses: read again, gone on with, counted, compacted and deleted, as OpenAI's SDK asks for it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,11 +8,12 @@ from openai import BadRequestError, InternalServerError, NotFoundError
 
 from gateway.api.responses.store import KEPT, LONGEST
 from gateway.objects import Object
+from gateway.routing import begun
 from gateway.store.errors import StoreLost
 from gateway.store.objects import StoredObjects
 from providers.base import Json, encode
 from tests.gateway.api.responses.keeping import Desk, Open, desk, words
-from tests.gateway.provider import DONE, END, ROLE, STREAM, Make, Provider, answer, route, said, streamed
+from tests.gateway.provider import DONE, END, ROLE, STREAM, Make, Provider, answer, route, said, streamed, word
 
 __all__ = ["desk"]
 
@@ -337,3 +339,22 @@ def test_tokens_of_an_input_are_counted_and_nothing_is_asked(desk: Open, provide
     assert told.input_tokens > alone.input_tokens + 10
     assert gone_on.input_tokens == 2 * alone.input_tokens + 1 + 4
     assert len(one.requests) == 1
+
+
+def test_a_database_that_is_slower_than_the_providers_last_words_cuts_no_stream(
+    desk: Open, provider: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = StoredObjects.create
+
+    async def slowly(self: StoredObjects, *made: Object) -> list[Object]:
+        await asyncio.sleep(0.4)
+        return await create(self, *made)
+
+    monkeypatch.setattr(StoredObjects, "create", slowly)
+    monkeypatch.setattr(begun, "FAREWELL", 0.05)
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}\n\n'
+    red = at(desk, provider((STREAM, ROLE, word("Hi"), END, usage, DONE))).red
+
+    events = [event.type for event in red.responses.create(model="m", input="Hello", stream=True)]
+
+    assert events[-1] == "response.completed"
