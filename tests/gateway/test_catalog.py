@@ -340,3 +340,12 @@ def test_a_mistake_in_a_filing_is_told(tmp_path: Path, was: str, becomes: str, w
 
     assert "ours.yaml" in problem
     assert why in problem
+
+
+@pytest.mark.parametrize("name", ["gpt-3.5-turbo-instruct*", "davinci-002", "babbage-002"])
+def test_what_ends_after_16_tokens_is_not_served_first_by_what_always_thinks(name: str) -> None:
+    known = catalog()
+    first = {vendor: known.facts(vendor, models[0]) for vendor, models in known.equivalents[name].items() if models}
+
+    assert first
+    assert [model.id for model in first.values() if model.thinking == "always"] == []
