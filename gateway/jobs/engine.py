@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 QUEUE = "jobs"
-AT_ONCE = 12
+AT_ONCE = 4
 """Jobs that one replica runs at the same time."""
 EVERY = 1.0
 """Seconds between looks for jobs to be done."""
