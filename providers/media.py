@@ -10,19 +10,16 @@ What the translators of these endpoints give for an answer:
 {"name", "type", "data": bytes}. A streamed answer is chunks of chat's form whose deltas have `audio`, bytes, or `content`, words.
 """
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
-from msgspec import Struct
-
 from providers.base import Change, Fault, Json, Outgoing, Stream, Target, encode
-from providers.faults import Errors, make_fault
 from providers.fields import Fields, Rule, all_dropped, apply, drop, drop_unless, kept_here, native, served_model
-from providers.openai_like import UNKNOWN, read_json, unended
-from providers.sse import EventReader, EventTooLong
+from providers.openai_like import JsonEndpoint, Payloads, read_json
 
 SQUARE = "1024x1024"
 GIVEN = "the gateway converts it"
@@ -197,17 +194,11 @@ class Whole:
         raise Fault("bad_request", "this endpoint does not stream", param="stream")
 
 
-class CommonImages(Struct, Whole, frozen=True):
+class CommonImages(JsonEndpoint, Whole, frozen=True):
     """Images in OpenAI's form with some differences."""
 
     path: str = "/images/generations"
     fields: Fields = IMAGE_BASICS
-    others: Rule | None = UNKNOWN
-    errors: Errors = {}
-
-    def request(self, body: Json, target: Target) -> Outgoing:
-        out, changes = apply(self.fields, self.others, body, target)
-        return Outgoing(target.base_url + self.path, encode(out), changes=changes)
 
     def response(self, body: bytes) -> Json:
         answer = read_json(body)
@@ -215,38 +206,24 @@ class CommonImages(Struct, Whole, frozen=True):
             raise self.fault(200, {}, body)
         return answer
 
-    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        return make_fault(self.errors, status, headers, body)
 
-
-class CommonSpeech(Struct, Whole, frozen=True):
+class CommonSpeech(JsonEndpoint, Whole, frozen=True):
     """Speech whose answer is the audio itself."""
 
     path: str = "/audio/speech"
     fields: Fields = SPEECH_BASICS
-    others: Rule | None = UNKNOWN
-    errors: Errors = {}
-
-    def request(self, body: Json, target: Target) -> Outgoing:
-        out, changes = apply(self.fields, self.others, body, target)
-        return Outgoing(target.base_url + self.path, encode(out), changes=changes)
 
     def response(self, body: bytes) -> Json:
         if not body or body.lstrip()[:1] == b"{":
             raise self.fault(200, {}, body)
         return {"audio": body}
 
-    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        return make_fault(self.errors, status, headers, body)
 
-
-class CommonTranscriptions(Struct, frozen=True):
+class CommonTranscriptions(JsonEndpoint, frozen=True):
     """Transcriptions asked for by a form with a file, as OpenAI has them."""
 
     path: str = "/audio/transcriptions"
     fields: Fields = TRANSCRIPTION_BASICS
-    others: Rule | None = UNKNOWN
-    errors: Errors = {}
 
     def request(self, body: Json, target: Target) -> Outgoing:
         out, changes = apply(self.fields, self.others, body, target)
@@ -265,51 +242,40 @@ class CommonTranscriptions(Struct, frozen=True):
     def stream(self) -> Stream:
         return Transcript(self)
 
-    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        return make_fault(self.errors, status, headers, body)
 
-
-class Transcript:
+class Transcript(Payloads):
     """Chunks out of OpenAI's events of a transcription: `transcript.text.delta`, and one `.done` that ends it."""
 
-    __slots__ = ("_of", "_reader", "over")
+    __slots__ = ("_of",)
 
     def __init__(self, of: CommonTranscriptions) -> None:
+        super().__init__()
         self._of = of
-        self._reader = EventReader()
-        self.over = False
 
-    def feed(self, data: bytes) -> list[Json]:
-        try:
-            return self._chunks(self._reader.feed(data))
-        except EventTooLong as exc:
-            raise Fault("broken", f"the provider sent {exc}") from exc
+    def chunks(self, payload: bytes) -> list[Json]:
+        if payload.strip() == b"[DONE]":
+            return []
+        event = read_json(payload)
+        if event.get("error"):
+            raise self._of.fault(200, {}, payload)
+        match event.get("type"):
+            case "transcript.text.delta":
+                return [{"choices": [{"index": 0, "delta": {"content": event["delta"]}, "finish_reason": None}]}]
+            case "transcript.text.done":
+                self.over = True
+                return [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": event.get("usage")}]
+            case None if isinstance(event.get("text"), str):  # all at once
+                self.over = True
+                return [{"choices": [{"index": 0, "delta": {"content": event["text"]}, "finish_reason": "stop"}]}]
+        return []
 
-    def end(self) -> list[Json]:
-        last = self._chunks(self._reader.end())
-        if not self.over:
-            raise unended()
-        return last
 
-    def _chunks(self, payloads: list[bytes]) -> list[Json]:
-        chunks: list[Json] = []
-        for payload in payloads:
-            if self.over or payload.strip() == b"[DONE]":
-                continue
-            event = read_json(payload)
-            if event.get("error"):
-                raise self._of.fault(200, {}, payload)
-            match event.get("type"):
-                case "transcript.text.delta":
-                    chunks.append({"choices": [{"index": 0, "delta": {"content": event["delta"]}, "finish_reason": None}]})
-                case "transcript.text.done":
-                    self.over = True
-                    done = {"index": 0, "delta": {}, "finish_reason": "stop"}
-                    chunks.append({"choices": [done], "usage": event.get("usage")})
-                case None if isinstance(event.get("text"), str):  # all at once
-                    self.over = True
-                    chunks.append({"choices": [{"index": 0, "delta": {"content": event["text"]}, "finish_reason": "stop"}]})
-        return chunks
+def sound_in(content: Any) -> bytes:
+    """Sound that stands in an event as base64. Raises Fault("broken")."""
+    try:
+        return b64decode(content, validate=True)
+    except NoBase64 as exc:
+        raise Fault("broken", "the provider's audio is not base64") from exc
 
 
 def form(fields: Json) -> tuple[str, bytes]:

@@ -1,5 +1,6 @@
 """What most vendors share: OpenAI's chat completions and embeddings, with differences stated as data. See zhipu/adapter.py for a use."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -190,17 +191,27 @@ class Chunks:
             call["index"] = known.index(call_id) if call_id else max(len(known) - 1, 0)
 
 
-class OpenAIEmbeddings(Struct, frozen=True):
-    """An embeddings endpoint that speaks OpenAI's format with some differences. Its input is always a list of strings."""
+class JsonEndpoint(Struct, frozen=True):
+    """What endpoints beside chat share: JSON goes out by a table of fields, and a table of errors judges what comes back."""
 
-    path: str = "/embeddings"
+    path: str = ""
     fields: Fields = {}
     others: Rule | None = UNKNOWN
+    """What becomes of a field that `fields` does not name."""
     errors: Errors = {}
 
     def request(self, body: Json, target: Target) -> Outgoing:
         out, changes = apply(self.fields, self.others, body, target)
         return Outgoing(target.base_url + self.path, encode(out), changes=changes)
+
+    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+        return make_fault(self.errors, status, headers, body)
+
+
+class OpenAIEmbeddings(JsonEndpoint, frozen=True):
+    """An embeddings endpoint that speaks OpenAI's format with some differences. Its input is always a list of strings."""
+
+    path: str = "/embeddings"
 
     def response(self, body: bytes) -> Json:
         answer = read_json(body)
@@ -211,8 +222,34 @@ class OpenAIEmbeddings(Struct, frozen=True):
     def stream(self) -> Stream:
         raise Fault("bad_request", "embeddings are not streamed", param="stream")
 
-    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        return make_fault(self.errors, status, headers, body)
+
+class Payloads(ABC):
+    """A stream of a form of its own, event by event: `over` when its end has been said. What comes after that is passed over."""
+
+    __slots__ = ("_reader", "over")
+
+    def __init__(self) -> None:
+        self._reader = EventReader()
+        self.over = False
+
+    @abstractmethod
+    def chunks(self, payload: bytes) -> list[Json]:
+        """The chunks that an event says. Raises Fault, or one of SHAPELESS, for one that is of no known form."""
+
+    def feed(self, data: bytes) -> list[Json]:
+        try:
+            return self._said(self._reader.feed(data))
+        except EventTooLong as exc:
+            raise Fault("broken", f"the provider sent {exc}") from exc
+
+    def end(self) -> list[Json]:
+        last = self._said(self._reader.end())
+        if not self.over:
+            raise unended()
+        return last
+
+    def _said(self, payloads: list[bytes]) -> list[Json]:
+        return [chunk for payload in payloads if not self.over for chunk in self.chunks(payload)]
 
 
 def kept(payloads: list[bytes], chunk_of: Callable[[Json], Json], is_whole: Callable[[], bool]) -> list[Json]:

@@ -4,16 +4,14 @@ Request: model, query, documents (strings), top_n. Reply: results of an index an
 themselves never come back from a vendor: the gateway has them.
 """
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import DecodeError, Struct, json
+from msgspec import DecodeError, json
 
-from providers.base import Change, Fault, Json, Outgoing, Stream, Target, encode
-from providers.faults import Errors, make_fault
-from providers.fields import Fields, Rule, all_native, apply, drop, served_model
-from providers.openai_like import UNKNOWN, no_object, read_json
+from providers.base import Change, Fault, Json, Stream, Target
+from providers.fields import Fields, Rule, all_native, drop, served_model
+from providers.openai_like import JsonEndpoint, no_object, read_json
 
 BASICS: Fields = MappingProxyType(
     {
@@ -26,17 +24,11 @@ BASICS: Fields = MappingProxyType(
 )
 
 
-class CommonRerank(Struct, frozen=True):
+class CommonRerank(JsonEndpoint, frozen=True):
     """A reranking endpoint of the common form with some differences."""
 
     path: str = "/rerank"
     fields: Fields = BASICS
-    others: Rule | None = UNKNOWN
-    errors: Errors = {}
-
-    def request(self, body: Json, target: Target) -> Outgoing:
-        out, changes = apply(self.fields, self.others, body, target)
-        return Outgoing(target.base_url + self.path, encode(out), changes=changes)
 
     def response(self, body: bytes) -> Json:
         """{"model", "results": [{"index", "relevance_score"}], "usage": {"prompt_tokens", "total_tokens"}}; usage may be missing."""
@@ -47,9 +39,6 @@ class CommonRerank(Struct, frozen=True):
 
     def stream(self) -> Stream:
         raise Fault("bad_request", "rankings are not streamed", param="stream")
-
-    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        return make_fault(self.errors, status, headers, body)
 
 
 def ranking(results: list[Any], tokens: int | None, model: str = "") -> Json:

@@ -4,20 +4,17 @@ that a client uploads: they are not offered.
 Facts from the vendor's API reference (CosyVoice HTTP, Qwen-TTS, Qwen-ASR) and dashscope 2.0.2, read 2026-11-23.
 """
 
-from base64 import b64decode
-from binascii import Error as NoBase64
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from providers.alibaba.errors import fault_of
-from providers.alibaba.gather import STREAMED
+from providers.alibaba.gather import refused
 from providers.base import JSON_BODY, Change, Fault, Json, Outgoing, Stream, Target, encode
 from providers.fields import Fields, all_native, apply, native
-from providers.media import SPEECH_BASICS, TRANSCRIPTION_BASICS, Whole, at_most, in_url, sound, voice
-from providers.openai_like import UNKNOWN, read_json, unended
-from providers.sse import EventReader, EventTooLong
+from providers.media import SPEECH_BASICS, TRANSCRIPTION_BASICS, Whole, at_most, in_url, sound, sound_in, voice
+from providers.openai_like import UNKNOWN, Payloads, read_json
 
 MODE, OWN = "/compatible-mode/v1", "/api/v1"
 SYNTHESIZER, MULTIMODAL = "/services/audio/tts/SpeechSynthesizer", "/services/aigc/multimodal-generation/generation"
@@ -109,10 +106,7 @@ class Speech(Struct, Whole, frozen=True):
         return Sounds()
 
     def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        if body.startswith(STREAMED):
-            reader = EventReader()
-            body = (reader.feed(body) + reader.end() or [b""])[0]
-        return fault_of(status, headers, body)
+        return fault_of(status, headers, refused(body))
 
 
 def usage_of(answer: Json) -> Json:
@@ -121,45 +115,21 @@ def usage_of(answer: Json) -> Json:
     return {name: told[name] for name in ("characters", "input_tokens", "output_tokens") if name in told}
 
 
-class Sounds:
+class Sounds(Payloads):
     """Chunks out of the events of a spoken answer. The last has a reason to finish, and an address that nobody needs."""
 
-    __slots__ = ("_reader", "over")
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._reader = EventReader()
-        self.over = False
-
-    def feed(self, data: bytes) -> list[Json]:
-        try:
-            return self._chunks(self._reader.feed(data))
-        except EventTooLong as exc:
-            raise Fault("broken", f"the provider sent {exc}") from exc
-
-    def end(self) -> list[Json]:
-        last = self._chunks(self._reader.end())
-        if not self.over:
-            raise unended()
-        return last
-
-    def _chunks(self, payloads: list[bytes]) -> list[Json]:
-        chunks: list[Json] = []
-        for payload in payloads:
-            if self.over:
-                continue
-            event = read_json(payload)
-            output = event.get("output")
-            if event.get("code") or not isinstance(output, dict):
-                raise fault_of(200, {}, event)
-            self.over = output.get("finish_reason") == "stop"
-            content = (output.get("audio") or {}).get("data")
-            try:
-                delta: Json = {"audio": b64decode(content, validate=True)} if content else {}
-            except NoBase64 as exc:
-                raise Fault("broken", "the provider's audio is not base64") from exc
-            choice = {"index": 0, "delta": delta, "finish_reason": "stop" if self.over else None}
-            chunks.append({"choices": [choice], "usage": usage_of(event)})
-        return chunks
+    def chunks(self, payload: bytes) -> list[Json]:
+        event = read_json(payload)
+        output = event.get("output")
+        if event.get("code") or not isinstance(output, dict):
+            raise fault_of(200, {}, event)
+        self.over = output.get("finish_reason") == "stop"
+        content = (output.get("audio") or {}).get("data")
+        delta: Json = {"audio": sound_in(content)} if content else {}
+        choice = {"index": 0, "delta": delta, "finish_reason": "stop" if self.over else None}
+        return [{"choices": [choice], "usage": usage_of(event)}]
 
 
 # ---- what is heard ----

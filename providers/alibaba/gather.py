@@ -1,9 +1,18 @@
 """A plain answer out of a streamed one, for models that only stream."""
 
 from providers.base import Json, Stream
+from providers.sse import EventReader
 
 STREAMED = (b"data:", b"id:", b"event:", b":")
 """How a body begins that is a stream of events."""
+
+
+def refused(body: bytes) -> bytes:
+    """What an error says. A refused stream is refused in a stream's form, under the error's own status."""
+    if not body.startswith(STREAMED):
+        return body
+    reader = EventReader()
+    return (reader.feed(body) + reader.end() or [b""])[0]
 
 
 def gather(stream: Stream, body: bytes) -> Json:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from providers.alibaba.audio import SPEECH, TRANSCRIPTIONS
 from providers.alibaba.errors import fault_of
-from providers.alibaba.gather import STREAMED, gather
+from providers.alibaba.gather import STREAMED, gather, refused
 from providers.alibaba.images import EDITS, IMAGES
 from providers.alibaba.rerank import NativeRerank
 from providers.alibaba.rules import SHARED, prepare, streams_only
@@ -74,11 +74,7 @@ class NativeChat(Struct, frozen=True):
         return NativeChunks()
 
     def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        """A refused stream is refused in a stream's form, under the error's own status."""
-        if body.startswith(STREAMED):
-            reader = EventReader()
-            body = (reader.feed(body) + reader.end() or [b""])[0]
-        return fault_of(status, headers, body)
+        return fault_of(status, headers, refused(body))
 
 
 def string_content(content: Any, model: str) -> Any:

@@ -1,14 +1,10 @@
 """GLM-TTS: wav whole, pcm whole or as it is made. Facts from docs.bigmodel.cn and zai-sdk 0.2.3, read 2026-11-23."""
 
-from base64 import b64decode
-from binascii import Error as NoBase64
-
-from providers.base import Fault, Json, Outgoing, Stream, Target, encode
+from providers.base import Json, Outgoing, Stream, Target, encode
 from providers.faults import make_fault
 from providers.fields import Fields, all_native, apply, clamp
-from providers.media import SPEECH_BASICS, CommonSpeech, at_most, sound, voice
-from providers.openai_like import read_json, unended
-from providers.sse import EventReader, EventTooLong
+from providers.media import SPEECH_BASICS, CommonSpeech, at_most, sound, sound_in, voice
+from providers.openai_like import Payloads, read_json
 from providers.zhipu.errors import ERRORS
 
 VOICES = {
@@ -40,44 +36,24 @@ class Speech(CommonSpeech, frozen=True):
         return Sounds()
 
 
-class Sounds:
+class Sounds(Payloads):
     """Chunks out of the events of a spoken answer: each has a piece of pcm in base64 where chat has its words."""
 
-    __slots__ = ("_reader", "over")
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._reader = EventReader()
-        self.over = False
-
-    def feed(self, data: bytes) -> list[Json]:
-        try:
-            return self._chunks(self._reader.feed(data))
-        except EventTooLong as exc:
-            raise Fault("broken", f"the provider sent {exc}") from exc
-
-    def end(self) -> list[Json]:
-        last = self._chunks(self._reader.end())
-        if not self.over:
-            raise unended()
-        return last
-
-    def _chunks(self, payloads: list[bytes]) -> list[Json]:
-        chunks: list[Json] = []
-        for payload in payloads:
-            if payload.strip() == b"[DONE]":
-                self.over = True
-                continue
-            event = read_json(payload)
-            if event.get("error") or "choices" not in event:
-                raise make_fault(ERRORS, 200, {}, event)
-            for choice in event["choices"]:
-                content, reason = (choice.get("delta") or {}).get("content"), choice.get("finish_reason")
-                try:
-                    delta: Json = {"audio": b64decode(content, validate=True)} if content else {}
-                except NoBase64 as exc:
-                    raise Fault("broken", "the provider's audio is not base64") from exc
-                chunks.append({"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
-        return chunks
+    def chunks(self, payload: bytes) -> list[Json]:
+        if payload.strip() == b"[DONE]":
+            self.over = True
+            return []
+        event = read_json(payload)
+        if event.get("error") or "choices" not in event:
+            raise make_fault(ERRORS, 200, {}, event)
+        told: list[Json] = []
+        for choice in event["choices"]:
+            content, reason = (choice.get("delta") or {}).get("content"), choice.get("finish_reason")
+            delta: Json = {"audio": sound_in(content)} if content else {}
+            told.append({"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
+        return told
 
 
 SPEECH = Speech(fields=FIELDS, errors=ERRORS)
