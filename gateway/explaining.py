@@ -12,7 +12,8 @@ from rich.table import Table
 from gateway.api import legacy_functions, validate
 from gateway.api.serving import tokens_of
 from gateway.api.wire import Refusal
-from gateway.config import Settings, build
+from gateway.compiling import build
+from gateway.config import Settings
 from gateway.routing.facts import Facts, conversation_of, facts_of
 from gateway.routing.plan import Plan, Rejected, plan_of, resolve
 from gateway.routing.preferences import Moment

@@ -1,15 +1,12 @@
 """What teams make by the API and ask for again by its id: files, batches, responses, conversations, jobs. What an endpoint needs to know of
 where they are kept."""
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from providers.base import Json
-
-log = logging.getLogger(__name__)
 
 
 class Object(Struct, frozen=True):

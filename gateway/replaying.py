@@ -7,7 +7,8 @@ from msgspec import DecodeError, Struct, ValidationError, json
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.config import Settings, build
+from gateway.compiling import build
+from gateway.config import Settings
 from gateway.routing.decision import Decision, names, replayed, route_told
 from gateway.snapshot import Key, Snapshot
 

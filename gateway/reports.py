@@ -7,7 +7,8 @@ from typing import Any
 import click
 import yaml
 
-from gateway.config import Settings, build, load, shown
+from gateway.compiling import build
+from gateway.config import Settings, load, shown
 from gateway.settings import GatewayFile, TeamFile
 from gateway.yaml_file import ConfigError
 

@@ -18,7 +18,8 @@ from gateway.app import App
 from gateway.blobs.opening import file_store
 from gateway.brain.scripted import Scripted
 from gateway.catalog import shipped
-from gateway.config import Settings, build, load_catalog
+from gateway.compiling import build
+from gateway.config import Settings, load_catalog
 from gateway.demo import KEY, demo_settings
 from gateway.jobs.engine import Jobs
 from gateway.jobs.surfaces import surfaces

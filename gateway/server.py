@@ -14,7 +14,8 @@ import uvicorn
 from watchfiles import Change, DefaultFilter, awatch
 
 from gateway.app import App, Asgi
-from gateway.config import build, load
+from gateway.compiling import build
+from gateway.config import load
 from gateway.connection import Config
 from gateway.deadline import Ticker
 from gateway.settings import Server

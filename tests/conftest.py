@@ -25,7 +25,8 @@ from msgspec import Struct
 from gateway.app import App, Asgi
 from gateway.brain.scripted import Scripted
 from gateway.catalog import Catalog, shipped
-from gateway.config import build, load_catalog, read
+from gateway.compiling import build
+from gateway.config import load_catalog, read
 from gateway.server import listen, server_of
 from gateway.settings import Server
 from gateway.simulate import Simulators

@@ -4,6 +4,7 @@ For each choice: `begins`; any of `says`, `thinks`, `refuses`, `says_more`, and 
 `finishes`. At the end of a whole answer `over`; of one that breaks off `fails`, and nothing after it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +45,7 @@ def is_extra(name: str, value: Any) -> bool:
     return name not in USUAL and value is not None and (name not in NAMED or value.__class__ is str)
 
 
-class Grammar:
+class Grammar(ABC):
     """Chunks in, bytes out."""
 
     __slots__ = (
@@ -100,41 +101,41 @@ class Grammar:
 
     # ---- what a surface says; each gives bytes ----
 
+    @abstractmethod
     def begins(self, index: int) -> bytes:
         """The first sign of a choice."""
-        raise NotImplementedError
 
-    def says(self, index: int, text: str, logprobs: Json | None) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def says(self, index: int, text: str, logprobs: Json | None) -> bytes: ...
 
-    def thinks(self, index: int, text: str) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def thinks(self, index: int, text: str) -> bytes: ...
 
-    def refuses(self, index: int, text: str) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def refuses(self, index: int, text: str) -> bytes: ...
 
+    @abstractmethod
     def calls(self, index: int, number: int, id: str, kind: str, name: str) -> bytes:
         """The beginning of a call. `kind`: function or custom."""
-        raise NotImplementedError
 
+    @abstractmethod
     def argues(self, index: int, number: int, kind: str, text: str) -> bytes:
         """A piece of a function's arguments, or of a custom tool's input."""
-        raise NotImplementedError
 
     def says_more(self, index: int, fields: Json) -> bytes:
         """What else a delta, a choice or a chunk has: `annotations`, `audio`, something of the provider's own."""
         return b""
 
-    def finishes(self, index: int, reason: str) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def finishes(self, index: int, reason: str) -> bytes: ...
 
+    @abstractmethod
     def over(self) -> bytes:
         """The whole answer has been said; `usage` is what it used."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fails(self, refusal: Refusal) -> bytes:
         """It breaks off, and must not look as if it were whole."""
-        raise NotImplementedError
 
     # ---- what providers say ----
 

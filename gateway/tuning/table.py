@@ -1,22 +1,17 @@
 """Names of models that teams have had tuned: which account and model each stands for. Every replica knows them a moment after."""
 
 import asyncio
-import logging
 from time import monotonic
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.objects import Object, Objects
+from gateway.refreshed import EVERY, Refreshed
 from gateway.routing.plan import Plan, Resolved, resolve_route
 from gateway.snapshot import Candidate, Key, Route, Snapshot
-from gateway.store.errors import StoreError
-
-log = logging.getLogger(__name__)
 
 PREFIX = "ft:"
-EVERY = 2.0
-"""Seconds between two looks for new names."""
 WHOLE = 10.0
 """Seconds after which all are read again, so that those that were deleted are forgotten."""
 PAGE = 100
@@ -32,29 +27,16 @@ class Name(Struct, frozen=True):
     """The name it was tuned under, whose defaults are its own."""
 
 
-class Tuned:
-    """The names, kept in memory: no request waits for the database. Opened after the store, closed before it."""
+class Tuned(Refreshed):
+    """The names, kept in memory: no request waits for the database."""
 
     def __init__(self, objects: Objects, *, every: float = EVERY) -> None:
+        super().__init__("names of tuned models", every)
         self._objects = objects
-        self._every = every
         self._names: dict[tuple[str, str], Name] = {}
         self._last = ""
         self._read = float("-inf")
-        self._task: asyncio.Task[None] | None = None
         self._reading = asyncio.Lock()
-
-    async def open(self) -> None:
-        try:
-            await self.refresh()
-        except StoreError as exc:
-            log.warning("names of tuned models are not known yet: %s", exc)
-        self._task = asyncio.create_task(self._watch(), name="tuned models")
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     def of(self, team: str) -> list[str]:
         return [name for owner, name in self._names if owner == team]
@@ -101,14 +83,6 @@ class Tuned:
                 self._last = one.id
             if not page.more:
                 return
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._every)
-            try:
-                await self.refresh()
-            except StoreError as exc:  # what is known goes on to hold
-                log.warning("whether models have been tuned is not known: %s", exc)
 
 
 def told(one: Object) -> Name:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import build, load, shown
+from gateway.compiling import build
+from gateway.config import load, shown
 from gateway.snapshot import digest, full_base
 from gateway.yaml_file import ConfigError
 

@@ -15,7 +15,8 @@ import pytest
 
 from gateway import server
 from gateway.app import App
-from gateway.config import build, load
+from gateway.compiling import build
+from gateway.config import load
 from gateway.server import listen
 from gateway.settings import Server
 from providers.base import Json
