@@ -11,7 +11,7 @@ from gateway.api.forms import is_count, odd
 from gateway.api.idempotency import HEADER, once
 from gateway.api.media import Call, call, fetched, fields_of
 from gateway.api.multipart import form
-from gateway.api.serving import Serving, received
+from gateway.api.serving import Routes, Serving, received
 from gateway.api.validate import Check, array, boolean, either, empty, known, model_name, number, obj, one_of, string
 from gateway.api.validate import fields as fields_are
 from gateway.api.wire import EVENTS, Exchange, Left, Refusal, event, refusal_of
@@ -319,7 +319,7 @@ async def translations(exchange: Exchange, serving: Serving, deployment: str = "
     raise Refusal(404, message, code="unknown_url")
 
 
-ROUTES = {
+ROUTES: Routes = {
     "/v1/audio/speech": {"POST": speech},
     "/v1/audio/transcriptions": {"POST": transcriptions},
     "/v1/audio/translations": {"POST": translations},

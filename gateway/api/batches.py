@@ -3,13 +3,12 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.api.auth import authenticate, digest_of
 from gateway.api.files import found, kept, seconds_of
 from gateway.api.objects import list_of, lost_told, needed, new, no_object, paging_of
-from gateway.api.serving import Serving
+from gateway.api.serving import Routes, Serving
 from gateway.api.wire import Exchange, Refusal
 from gateway.batches.job import begun
 from gateway.batches.lines import MOST_BYTES
@@ -113,7 +112,7 @@ async def cancel(exchange: Exchange, serving: Serving, id: str) -> None:
     await exchange.answer(200, encode(told(batch)))
 
 
-ROUTES: dict[str, dict[str, Callable[..., Awaitable[None]]]] = {
+ROUTES: Routes = {
     "/v1/batches": {"POST": create, "GET": listed},
     "/v1/batches/{id}": {"GET": one},
     "/v1/batches/{id}/cancel": {"POST": cancel},

@@ -1,7 +1,7 @@
 """/v1/files: what a team uploads to be worked on, and what came of it."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from math import ceil
 from time import time
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from gateway.api.auth import authenticate
 from gateway.api.multipart import form
 from gateway.api.objects import list_of, lost_told, needed, new, no_object, paging_of
-from gateway.api.serving import Serving
+from gateway.api.serving import Routes, Serving
 from gateway.api.wire import Exchange, Left, Refusal
 from gateway.blobs.base import Blobs, BlobsLost, Missing
 from gateway.blobs.opening import FileStore
@@ -100,7 +100,7 @@ async def content(exchange: Exchange, serving: Serving, id: str) -> None:
     await exchange.end()
 
 
-ROUTES: dict[str, dict[str, Callable[..., Awaitable[None]]]] = {
+ROUTES: Routes = {
     "/v1/files": {"POST": create, "GET": listed},
     "/v1/files/{id}": {"GET": one, "DELETE": delete},
     "/v1/files/{id}/content": {"GET": content},

@@ -2,12 +2,11 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.api.auth import authenticate
 from gateway.api.objects import list_of, lost_told, needed, new, paging_of
-from gateway.api.serving import Serving, no_model
+from gateway.api.serving import Routes, Serving, no_model
 from gateway.api.validate import (
     Check,
     array,
@@ -159,7 +158,7 @@ async def delete_model(exchange: Exchange, serving: Serving, name: str) -> None:
     await exchange.answer(200, encode({"id": name, "object": "model", "deleted": True}))
 
 
-ROUTES: dict[str, dict[str, Callable[..., Awaitable[None]]]] = {
+ROUTES: Routes = {
     "/v1/fine_tuning/jobs": {"POST": create, "GET": list_jobs},
     "/v1/fine_tuning/jobs/{id}": {"GET": one_job},
     "/v1/fine_tuning/jobs/{id}/cancel": {"POST": cancel},

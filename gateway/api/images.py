@@ -13,7 +13,7 @@ from gateway.api.forms import is_count, odd, text
 from gateway.api.idempotency import HEADER, once
 from gateway.api.media import call, fetched, fields_of
 from gateway.api.multipart import form
-from gateway.api.serving import Serving, received
+from gateway.api.serving import Routes, Serving, received
 from gateway.api.validate import Check, array, boolean, empty, integer, known, model_name, obj, one_of, string
 from gateway.api.wire import Exchange, Refusal, event
 from gateway.routing.asking import together
@@ -134,7 +134,7 @@ async def _served(endpoint: str, body: Json, exchange: Exchange, serving: Servin
             await exchange.answer(200, encode({**answer, "created": created(answer), "data": images}))
 
 
-ROUTES = {"/v1/images/generations": {"POST": generations}, "/v1/images/edits": {"POST": edits}}
+ROUTES: Routes = {"/v1/images/generations": {"POST": generations}, "/v1/images/edits": {"POST": edits}}
 
 
 def checked(answer: Json) -> Json:

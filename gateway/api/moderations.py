@@ -14,7 +14,7 @@ from gateway.api import validate
 from gateway.api.chat import deadline_of
 from gateway.api.grammar import name_of
 from gateway.api.idempotency import HEADER, once
-from gateway.api.serving import Serving, planned, received
+from gateway.api.serving import Routes, Serving, planned, received
 from gateway.api.validate import MOST_INPUTS, PART, array, empty, invalid, known, missing, obj, string, wrong_type
 from gateway.api.wire import Exchange, Refusal, refusal_of
 from gateway.routing.attempt import Attempts
@@ -57,7 +57,7 @@ async def moderations(exchange: Exchange, serving: Serving) -> None:
         await _moderations(exchange, serving, key, snapshot, body)
 
 
-ROUTES = {"/v1/moderations": {"POST": moderations}}
+ROUTES: Routes = {"/v1/moderations": {"POST": moderations}}
 
 
 async def _moderations(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:

@@ -13,7 +13,7 @@ from gateway.api.chat import deadline_of
 from gateway.api.forms import is_count, odd, usage_in
 from gateway.api.grammar import name_of
 from gateway.api.idempotency import HEADER, once
-from gateway.api.serving import Serving, planned, received
+from gateway.api.serving import Routes, Serving, planned, received
 from gateway.api.validate import boolean, empty, integer, invalid, missing, model_name, string, wrong_type
 from gateway.api.wire import Exchange, refusal_of
 from gateway.routing.attempt import Attempts
@@ -37,7 +37,7 @@ async def rerank(exchange: Exchange, serving: Serving) -> None:
         await _rerank(exchange, serving, key, snapshot, body)
 
 
-ROUTES = {"/v1/rerank": {"POST": rerank}, "/v2/rerank": {"POST": rerank}}
+ROUTES: Routes = {"/v1/rerank": {"POST": rerank}, "/v2/rerank": {"POST": rerank}}
 """Cohere's newer clients ask at the second."""
 
 

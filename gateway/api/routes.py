@@ -19,14 +19,9 @@ from gateway.api.models import list_models, one_model
 from gateway.api.moderations import ROUTES as MODERATIONS
 from gateway.api.rerank import ROUTES as RERANK
 from gateway.api.responses.routes import ROUTES as RESPONSES
-from gateway.api.serving import Serving
+from gateway.api.serving import Endpoint, Routes, Serving
 from gateway.api.uploads import ROUTES as UPLOADS
 from gateway.api.wire import Exchange, Refusal
-
-Endpoint = Callable[..., Awaitable[None]]
-"""Given the exchange, what serves, and the parts of the address that stand for `{…}`."""
-Routes = Mapping[str, Mapping[str, Endpoint]]
-"""By address, as in /v1/files/{id}/content, and method."""
 
 CHAT: Routes = {
     "/v1/chat/completions": {"POST": chat},

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct, field
@@ -72,6 +72,12 @@ class Serving(Struct):
     """Names of models that teams have had tuned."""
     spaces: Spaces = field(default_factory=Spaces)
     """Which vector space each team has begun in under a name."""
+
+
+Endpoint = Callable[..., Awaitable[None]]
+"""Given the exchange, what serves, and the parts of the address that stand for `{…}`."""
+Routes = Mapping[str, Mapping[str, Endpoint]]
+"""A surface's own: by address, as in /v1/files/{id}/content, and method."""
 
 
 def received(endpoint: str, exchange: Exchange, serving: Serving) -> tuple[Key, Snapshot]:

@@ -1,6 +1,6 @@
 """/v1/uploads: a file that comes in parts, each sent again if need be, and is put together at the end."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from hashlib import md5
 from time import time
 from typing import Any
@@ -9,7 +9,7 @@ from gateway.api.auth import authenticate
 from gateway.api.files import add_file, blob_of, forgotten, kept, kept_told, name_of, purpose_of, seconds_of, too_large
 from gateway.api.multipart import form
 from gateway.api.objects import lost_told, needed, new, no_object
-from gateway.api.serving import Serving
+from gateway.api.serving import Routes, Serving
 from gateway.api.wire import Exchange, Refusal
 from gateway.blobs.base import Blobs
 from gateway.objects import Object, changed
@@ -140,7 +140,7 @@ async def cancel(exchange: Exchange, serving: Serving, id: str) -> None:
     await exchange.answer(200, encode(now.body["told"]))
 
 
-ROUTES: dict[str, dict[str, Callable[..., Awaitable[None]]]] = {
+ROUTES: Routes = {
     "/v1/uploads": {"POST": create},
     "/v1/uploads/{id}/parts": {"POST": part},
     "/v1/uploads/{id}/complete": {"POST": complete},

@@ -12,7 +12,7 @@ from providers.base import Fault, Json, Stream
 DONE = b"data: [DONE]"
 FAREWELL = 1.0
 """Seconds that a provider which has said `[DONE]` has to end the body, so that its connection can be kept."""
-LAST_WORDS = 2.0
+LAST_WORDS = 5.0
 """Seconds that one whose choices have all finished has to tell the usage, and that it is done: some do neither."""
 
 

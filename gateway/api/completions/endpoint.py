@@ -9,7 +9,7 @@ from gateway.api.completions.prompts import Prompts
 from gateway.api.completions.request import Asked, asked_of
 from gateway.api.completions.stream import CompletionStream
 from gateway.api.idempotency import HEADER, once
-from gateway.api.serving import Serving, received
+from gateway.api.serving import Routes, Serving, received
 from gateway.api.wire import Exchange
 from gateway.snapshot import Key, Snapshot
 from providers.base import Json
@@ -57,4 +57,4 @@ class CompletionForm:
         pass
 
 
-ROUTES = {"/v1/completions": {"POST": completions}}
+ROUTES: Routes = {"/v1/completions": {"POST": completions}}

@@ -12,7 +12,7 @@ from gateway.api.messages.answer import message_of
 from gateway.api.messages.errors import speak
 from gateway.api.messages.request import Asked, asked_of
 from gateway.api.messages.stream import MessageStream
-from gateway.api.serving import Serving, planned, received
+from gateway.api.serving import Routes, Serving, planned, received
 from gateway.api.wire import Exchange
 from providers.base import Json, encode
 
@@ -66,4 +66,4 @@ async def count_tokens(exchange: Exchange, serving: Serving) -> None:
     await exchange.answer(200, encode({"input_tokens": counted}))
 
 
-ROUTES = {"/v1/messages": {"POST": messages}, "/v1/messages/count_tokens": {"POST": count_tokens}}
+ROUTES: Routes = {"/v1/messages": {"POST": messages}, "/v1/messages/count_tokens": {"POST": count_tokens}}

@@ -6,7 +6,7 @@ model can read them, whatever tools they speak of; what has no words is only nam
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.api.chat import answer_as
 from gateway.api.grammar import Grammar
@@ -14,13 +14,10 @@ from gateway.api.objects import new
 from gateway.api.responses import compaction
 from gateway.api.responses.shown import listed, type_of
 from gateway.api.responses.store import all_items
-from gateway.api.serving import Serving, received
+from gateway.api.serving import Routes, Serving, received
 from gateway.api.validate import Check, invalid, known, model_name, string
 from gateway.api.wire import Exchange, Refusal
 from providers.base import Json, encode
-
-if TYPE_CHECKING:
-    from gateway.api.routes import Routes
 
 TABLE: dict[str, Check] = {"model": model_name, "instructions": string, "previous_response_id": string}
 TASK = """\
@@ -46,7 +43,7 @@ async def compact(exchange: Exchange, serving: Serving) -> None:
     await answer_as(exchange, serving, key, snapshot, asked, CompactForm(items))
 
 
-ROUTES: "Routes" = {"/v1/responses/compact": {"POST": compact}}
+ROUTES: Routes = {"/v1/responses/compact": {"POST": compact}}
 
 
 class CompactForm:

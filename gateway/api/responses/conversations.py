@@ -1,7 +1,7 @@
 """/v1/conversations and their items."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.api.auth import authenticate
 from gateway.api.objects import lost_told, needed, new, paging_of
@@ -21,14 +21,11 @@ from gateway.api.responses.store import (
     size_of,
     too_long,
 )
-from gateway.api.serving import Serving
+from gateway.api.serving import Routes, Serving
 from gateway.api.validate import array, invalid, missing, obj, string
 from gateway.api.wire import Exchange, Refusal
 from gateway.objects import Object, Objects, changed
 from providers.base import Json, encode
-
-if TYPE_CHECKING:
-    from gateway.api.routes import Routes
 
 MOST_AT_ONCE = 20
 """Items that one call adds, as at OpenAI."""
@@ -137,7 +134,7 @@ async def delete_item(exchange: Exchange, serving: Serving, id: str, item: str) 
     await exchange.answer(200, encode(told(conversation)))
 
 
-ROUTES: "Routes" = {
+ROUTES: Routes = {
     "/v1/conversations": {"POST": create},
     "/v1/conversations/{id}": {"GET": retrieve, "POST": update, "DELETE": delete},
     "/v1/conversations/{id}/items": {"GET": list_items, "POST": add_items},

@@ -2,19 +2,15 @@
 
 import asyncio
 from sys import maxsize
-from typing import TYPE_CHECKING
 
 from gateway import usage
 from gateway.api.auth import authenticate
 from gateway.api.responses.request import asked_of, checked
 from gateway.api.responses.store import all_items
-from gateway.api.serving import Serving, planned
+from gateway.api.serving import Routes, Serving, planned
 from gateway.api.wire import Exchange
 from gateway.tokens import NEAREST
 from providers.base import encode
-
-if TYPE_CHECKING:
-    from gateway.api.routes import Routes
 
 NOBODY = "none"
 
@@ -37,4 +33,4 @@ async def input_tokens(exchange: Exchange, serving: Serving) -> None:
     await exchange.answer(200, encode({"object": "response.input_tokens", "input_tokens": counted}))
 
 
-ROUTES: "Routes" = {"/v1/responses/input_tokens": {"POST": input_tokens}}
+ROUTES: Routes = {"/v1/responses/input_tokens": {"POST": input_tokens}}

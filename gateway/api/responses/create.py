@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from gateway.api.chat import answer_as
 from gateway.api.idempotency import HEADER, once
@@ -12,13 +11,10 @@ from gateway.api.responses.request import Asked, asked_of, checked
 from gateway.api.responses.shown import items_of
 from gateway.api.responses.store import expanded, history, keep
 from gateway.api.responses.stream import ResponseStream
-from gateway.api.serving import Serving, received
+from gateway.api.serving import Routes, Serving, received
 from gateway.api.wire import Exchange
 from gateway.snapshot import Key, Snapshot
 from providers.base import Json, encode
-
-if TYPE_CHECKING:
-    from gateway.api.routes import Routes
 
 
 async def create(exchange: Exchange, serving: Serving) -> None:
@@ -31,7 +27,7 @@ async def create(exchange: Exchange, serving: Serving) -> None:
         await _create(exchange, serving, key, snapshot, body)
 
 
-ROUTES: "Routes" = {"/v1/responses": {"POST": create}}
+ROUTES: Routes = {"/v1/responses": {"POST": create}}
 
 
 async def _create(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:

@@ -5,22 +5,18 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from gateway.api.auth import authenticate
 from gateway.api.objects import lost_told, needed, paging_of
 from gateway.api.responses.background import begin, ended, start
 from gateway.api.responses.replay import ENDS, events_of, frame
 from gateway.api.responses.store import RESPONSE, UNDER_WAY
-from gateway.api.serving import Serving
+from gateway.api.serving import Routes, Serving
 from gateway.api.validate import invalid
 from gateway.api.wire import Exchange, Refusal
 from gateway.objects import Object, changed
 from gateway.store.errors import StoreError
 from providers.base import Json, encode
-
-if TYPE_CHECKING:
-    from gateway.api.routes import Routes
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +110,7 @@ async def input_items(exchange: Exchange, serving: Serving, id: str) -> None:
     await exchange.answer(200, encode(told))
 
 
-ROUTES: "Routes" = {
+ROUTES: Routes = {
     "/v1/responses/{id}": {"GET": retrieve, "DELETE": delete},
     "/v1/responses/{id}/cancel": {"POST": cancel},
     "/v1/responses/{id}/input_items": {"GET": input_items},

@@ -27,6 +27,13 @@ def chunk(delta: Json, finish: str | None = None, index: int = 0, **more: Any) -
     return {"id": "c1", "created": 5, "model": "p", "choices": [{"index": index, "delta": delta, "finish_reason": finish}], **more}
 
 
+def call(number: int, arguments: str, **first: Any) -> Json:
+    """A chunk with a piece of a call. `first`: what its first piece has besides: id, type, name."""
+    name = first.pop("name", None)
+    function = {"arguments": arguments} | ({"name": name} if name else {})
+    return chunk({"tool_calls": [{"index": number, **first, "function": function}]})
+
+
 def test_a_stream_in_openais_form() -> None:
     events = stream([chunk({"role": "assistant", "content": "Hel"})], [chunk({"content": "lo"})], [chunk({}, "stop")])
 

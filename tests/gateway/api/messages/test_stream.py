@@ -14,7 +14,7 @@ from gateway.api.messages.stream import MessageStream
 from gateway.api.wire import Refusal
 from providers.base import Fault, Json
 from tests.gateway.api.messages.events import events_of, message_in
-from tests.gateway.api.test_chat_out import CHUNK, chunk
+from tests.gateway.api.test_chat_out import CHUNK, call, chunk
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 6}}
 
@@ -26,12 +26,6 @@ def made(**names: str) -> MessageStream:
 def stream(*chunks: Json, **names: str) -> list[Any]:
     out = made(**names)
     return events_of(b"".join(out.feed([one]) for one in chunks) + out.end())
-
-
-def call(number: int, arguments: str, **first: Any) -> Json:
-    name = first.pop("name", None)
-    function = {"arguments": arguments} | ({"name": name} if name else {})
-    return chunk({"tool_calls": [{"index": number, **first, "function": function}]})
 
 
 def test_events_in_anthropics_order() -> None:

@@ -14,7 +14,7 @@ from gateway.api.responses.tools import Tools
 from gateway.api.wire import Refusal
 from providers.base import Fault, Json
 from tests.gateway.api.responses.events import WHOLE, events_of, response_in, without_ids
-from tests.gateway.api.test_chat_out import CHUNK, chunk
+from tests.gateway.api.test_chat_out import CHUNK, call, chunk
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 6}}
 SPENT = {
@@ -42,12 +42,6 @@ def made(**asked: Any) -> ResponseStream:
 def stream(*chunks: Json, **asked: Any) -> list[Any]:
     out = made(**asked)
     return events_of(b"".join(out.feed([one]) for one in chunks) + out.end())
-
-
-def call(number: int, arguments: str, **first: Any) -> Json:
-    name = first.pop("name", None)
-    function = {"arguments": arguments} | ({"name": name} if name else {})
-    return chunk({"tool_calls": [{"index": number, **first, "function": function}]})
 
 
 def kinds(events: list[Any]) -> list[str]:
