@@ -10,31 +10,23 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from msgspec.structs import replace
 from yarl import URL
 
+from gateway.receiving import LARGEST_REPLY, Received, Receiver
 from gateway.snapshot import Account
 from providers.base import JSON_BODY, Credential, Fault, Kind, Outgoing
 
 log = logging.getLogger(__name__)
 
-LARGEST_REPLY = 64 << 20
-"""Bytes of a plain reply; a larger one is a broken one."""
-LARGEST_PIECE = 8 << 10
-"""Bytes of a stream that are taken at once: a client that does not read leaves several pieces in several forms here."""
 MOST_UNREAD = 48 << 10
 """Bytes that the kernel keeps of what a provider sends, and hands over at once; it takes twice as many for itself."""
 LARGEST_ERROR = 1 << 20
 
 COOL_OFF: Mapping[Kind, float] = {"auth": 300.0, "quota": 300.0, "rate_limited": 5.0}
 """Seconds that one of several credentials is left alone after a refusal, unless the provider says how long."""
-
-LONGEST_LINE = 16 << 10
-LARGEST_FIELD = 64 << 10
-"""Bytes of a reply's status line, and of one of its headers."""
 
 USUAL = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "banjia"}
 """Compressed replies could be bombs, and cost time on every piece of a stream."""
@@ -102,7 +94,7 @@ class Http:
 
     async def open(self) -> None:
         self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30, socket_factory=_socket)
-        self._connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment]
+        self._connector._factory = partial(Receiver, loop=asyncio.get_running_loop())  # type: ignore[assignment]
 
     async def close(self) -> None:
         if self._connector is not None:
@@ -128,7 +120,7 @@ class Http:
             self._credentials.pop((account.name, number), None)
 
     def refused(self, account: Account, reply: Reply, fault: Fault) -> bool:
-        if not account.spare or fault.kind not in COOL_OFF or not isinstance(reply, _HttpReply):
+        if not account.spare or fault.kind not in COOL_OFF or not isinstance(reply, Received):
             return False
         wait = fault.retry_after if fault.retry_after is not None else COOL_OFF[fault.kind]
         self._cooling[account.name, reply.number] = self._now() + wait
@@ -195,7 +187,7 @@ class Http:
 
     async def _send(
         self, account: Account, request: Outgoing, credential: Credential, connect: float, check: Callable[[str], None] | None = None
-    ) -> "_HttpReply":
+    ) -> Received:
         if self._connector is None:
             raise RuntimeError("upstream is not open")
         url = request.url
@@ -216,7 +208,7 @@ class Http:
             log.info("account %s cannot be reached: %s", account.name, exc.__class__.__name__)
             raise Fault("unreachable", f"account {account.name} cannot be reached: {_reason(exc)}") from exc
         # what an error says cannot be read then, but its status can
-        if reply.status < HTTPStatus.BAD_REQUEST and reply.headers.get("content-encoding", "identity") != "identity":
+        if reply.status < HTTPStatus.BAD_REQUEST and reply.encoded:
             reply.close()
             raise Fault("broken", f"account {account.name} answered in an encoding that was not asked for")
         return reply
@@ -267,23 +259,15 @@ def rest_of(asked: aiohttp.ClientRequest, length: int) -> bytes:
     return b"content-length: %d\r\n\r\n" % length if length or asked.method == "POST" else b"\r\n"
 
 
-async def _replied(connection: Connection, head: bytes, body: bytes) -> "_HttpReply":
+async def _replied(connection: Connection, head: bytes, body: bytes) -> Received:
     """The reply to a request that is sent here, once its head has come."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None:
+    receiver, transport = connection.protocol, connection.transport
+    if not isinstance(receiver, Receiver) or transport is None:
         raise aiohttp.ServerDisconnectedError
-    protocol.set_response_params(
-        read_until_eof=True,
-        auto_decompress=False,
-        max_line_size=LONGEST_LINE,
-        max_field_size=LARGEST_FIELD,
-        read_bufsize=LARGEST_PIECE,
-    )
+    reply = receiver.expect(connection)
     transport.write(head + body)  # one write is one packet, as a rule
-    while True:
-        message, content = await protocol.read()
-        if message.code >= HTTPStatus.OK or message.code == HTTPStatus.SWITCHING_PROTOCOLS:
-            return _HttpReply(message.code, message.headers, content, connection)
+    await reply.head()
+    return reply
 
 
 def _socket(address: tuple[Any, ...]) -> socket.socket:
@@ -291,64 +275,6 @@ def _socket(address: tuple[Any, ...]) -> socket.socket:
     made = socket.socket(family, kind, number)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_UNREAD)
     return made
-
-
-class _Protocol(ResponseHandler):
-    """aiohttp's, which does not tell who reads a body that its framing is wrong: the reader would wait until a timer rings."""
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        body = self._payload
-        super().set_exception(exc, *cause)
-        if body is not None and isinstance(exc, HttpProcessingError) and not body.is_eof():
-            body.set_exception(aiohttp.ClientPayloadError("its framing is wrong"))
-
-
-class _HttpReply:
-    __slots__ = ("_connection", "_content", "headers", "number", "status")
-
-    def __init__(self, status: int, headers: Mapping[str, str], content: aiohttp.StreamReader, connection: Connection) -> None:
-        self.status = status
-        self.headers = headers
-        self.number = 0
-        """Of the account's credential that it was asked with."""
-        self._content = content
-        self._connection = connection
-        content.on_eof(self._ended)
-
-    async def piece(self) -> bytes:
-        try:
-            return await self._content.read(LARGEST_PIECE)
-        except (aiohttp.ClientError, OSError) as exc:
-            raise Fault("broken", "the provider's connection broke off") from exc
-
-    async def read(self, most: int = LARGEST_REPLY) -> bytes:
-        length = self.headers.get("content-length")
-        try:
-            if length is not None:
-                if int(length) > most:
-                    raise Fault("broken", f"the provider's answer is longer than {most} bytes")
-                return await self._content.read()
-            held = bytearray()
-            async for piece in self._content.iter_any():
-                held += piece
-                if len(held) > most:
-                    raise Fault("broken", f"the provider's answer is longer than {most} bytes")
-            return bytes(held)
-        except (aiohttp.ClientError, OSError) as exc:
-            raise Fault("broken", "the provider's connection broke off") from exc
-
-    def close(self) -> None:
-        if self._connection.protocol is not None:  # else it has ended
-            self._content.set_exception(aiohttp.ClientConnectionError("closed"))
-            self._connection.close()
-
-    def _ended(self) -> None:
-        """The connection goes back to the pool, unless the provider has answered before it was asked all."""
-        transport = self._connection.transport
-        if transport is None or transport.get_write_buffer_size():
-            self._connection.close()
-        else:
-            self._connection.release()
 
 
 def _reason(exc: BaseException) -> str:
