@@ -51,6 +51,15 @@ async def send_piece(send: Send, data: bytes, *, last: bool = False) -> None:
     return cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data)) if data else None
 
 
+def put_piece(send: Send, data: bytes) -> bool:
+    """A piece of a stream, if it can go out at once; else `send_piece` is the one to wait."""
+    cycle = getattr(send, "__self__", None)
+    if cycle.__class__ is not RequestResponseCycle or cycle.flow.write_paused or cycle.disconnected:
+        return False
+    cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+    return True
+
+
 # ---- what uvicorn does, and expects to have been done ----
 
 

@@ -118,7 +118,8 @@ class Telling:
         while (chunks := await begun.more()) is not None:
             if chunks and (events := out.feed(chunks)):
                 chunks = None
-                await self._hand_over(events)
+                if not self._exchange.put(events):
+                    await self._hand_over(events)
                 self._handed += len(events)
                 if self._handed > LOOK_AFTER:
                     self._handed = 0

@@ -17,7 +17,7 @@ from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS, code_told
 from gateway.scrubbing import scrub
-from gateway.sending import Headers, Send, send_head, send_piece, send_whole
+from gateway.sending import Headers, Send, put_piece, send_head, send_piece, send_whole
 from providers.base import Fault, Json, decode, encode
 
 T = TypeVar("T")
@@ -316,6 +316,10 @@ class Exchange:
     async def write(self, data: bytes) -> None:
         await send_piece(self._send, data)
 
+    def put(self, data: bytes) -> bool:
+        """`write`, where nobody has to be waited for. False: nothing has been written."""
+        return put_piece(self._send, data)
+
     async def end(self, data: bytes = b"") -> None:
         """The last piece of a stream."""
         if self.left:
@@ -324,6 +328,30 @@ class Exchange:
             await self.booking.settle()
         self.unwatch()
         await send_piece(self._send, data, last=True)
+
+    async def pour(self, headers: Headers, length: int, pieces: AsyncIterator[bytes]) -> None:
+        """A whole answer of so many bytes that is too large to be held. Raises Left where it breaks off: the connection is closed before
+        the end of the body, for there is no other way to tell."""
+        self.answered = True
+        self.status = 200
+        self.first_byte = perf_counter()
+        head = [(b"content-length", b"%d" % length), *headers, *self.head()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": head})
+        try:
+            async for piece in pieces:
+                length -= len(piece)
+                if length < 0:
+                    raise Left
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        except asyncio.CancelledError:
+            if self.left or self._task is None:
+                raise
+            self._task.uncancel()  # the gateway is being stopped
+            raise Left from None
+        if length:
+            raise Left
+        self.unwatch()
+        await self._send({"type": "http.response.body", "body": b""})
 
     def record(self) -> Record:
         trail = self.trail
