@@ -17,6 +17,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import thread_time
 from typing import Any, Literal, Protocol
 
 from gateway.accounting.record import UsageRecord, cleaned
@@ -32,8 +33,12 @@ MOST = 100_000
 PATIENCE = 1.0
 """Seconds that the database may take for what was just written, and the disk for the journal."""
 SPACING = 0.01
-"""Seconds from the beginning of one transaction of many records to that of the next, at least: each costs as much as twenty records, so
-under load there are not more of them than need be."""
+"""Seconds from the beginning of one transaction of many records to that of the next, at least, while the event loop is busy: each costs as
+much as twenty records, so then there are not more of them than need be. While it has time, nobody waits for company."""
+BUSY = 0.5
+"""From this share of the time on in which the event loop works."""
+LOOK_AFTER = 0.05
+"""Seconds over which that is measured."""
 MANY = 5
 """Records: after fewer the next transaction may begin sooner, and a record that is alone waits for nobody."""
 MOST_TOGETHER = 1024
@@ -82,6 +87,8 @@ class Writer:
         """Held by whoever decides where records go."""
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        self._load = (0.0, 0.0, False)
+        """When it was looked last how much the event loop works, its CPU time then, and whether that was much."""
         self.degraded = ""
         """Why records do not go to the database directly; empty when they do."""
         self.lost = 0
@@ -157,9 +164,19 @@ class Writer:
             for number, (_, done) in enumerate(batch):
                 if not done.done():  # who waits for it may have been cancelled
                     done.set_result(kept if number < len(records) else "lost")
-            spacing = self._spacing * min(1.0, len(batch) / MANY)
-            if (rest := began + spacing - self._loop.time()) > 0 and not self._closing:
-                await asyncio.sleep(rest)
+            if self._spacing and self._busy(began):
+                spacing = self._spacing * min(1.0, len(batch) / MANY)
+                if (rest := began + spacing - self._loop.time()) > 0 and not self._closing:
+                    await asyncio.sleep(rest)
+
+    def _busy(self, now: float) -> bool:
+        """Whether the event loop, whose thread this is, works most of the time."""
+        seen, worked, busy = self._load
+        if now - seen >= LOOK_AFTER:
+            working = thread_time()
+            busy = working - worked > BUSY * (now - seen)
+            self._load = (now, working, busy)
+        return busy
 
     async def _put(self, records: list[UsageRecord]) -> Kept:
         """Where they are now. Shortens the list to what there was room for."""

@@ -1,6 +1,7 @@
 """The writer: what it says is kept is in the database in the end, once and in order, whatever the database and the disk do."""
 
 import asyncio
+import time
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -284,3 +285,23 @@ def test_an_error_that_nobody_foresaw_costs_no_record(journal: Path, caplog: pyt
         assert await writer.write(record()) == "lost"
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_only_a_busy_loop_has_records_wait_for_company(journal: Path, monkeypatch: pytest.MonkeyPatch, busy: bool) -> None:
+    monkeypatch.setattr("gateway.store.writer.thread_time", time.monotonic if busy else lambda: 0.0)
+
+    async def seconds(spacing: float) -> float:
+        writer = Writer(Scripted(), Journal(journal), spacing=spacing)
+        await writer.open()
+        began = time.monotonic()
+        for _ in range(3):
+            await asyncio.gather(*[writer.write(one) for one in records(8)])
+        took = time.monotonic() - began
+        await writer.close()
+        return took
+
+    if busy:
+        assert asyncio.run(seconds(0.1)) >= 2 * 0.1
+    else:
+        assert asyncio.run(seconds(5.0)) < 5.0
