@@ -1,8 +1,8 @@
 """The writer: what it says is kept is in the database in the end, once and in order, whatever the database and the disk do."""
 
 import asyncio
-import time
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
