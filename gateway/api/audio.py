@@ -313,14 +313,7 @@ def times(answer: Json) -> list[Json]:
     return segments
 
 
-async def translations(exchange: Exchange, serving: Serving, deployment: str = "") -> None:
-    received("transcriptions", exchange, serving)
-    message = "No provider translates sound here: ask /v1/audio/transcriptions for its words, and a chat model to translate them."
-    raise Refusal(404, message, code="unknown_url")
-
-
 ROUTES: Routes = {
     "/v1/audio/speech": {"POST": speech},
     "/v1/audio/transcriptions": {"POST": transcriptions},
-    "/v1/audio/translations": {"POST": translations},
 }

@@ -47,6 +47,18 @@ GONE: Mapping[str, Gone] = {
     "/v1/audio/translations": Gone(
         "translation of speech", "use POST /v1/audio/transcriptions, and let a model of /v1/chat/completions translate", date(2027, 2, 26)
     ),
+    "/v1/audio/voices": Gone("voices made at OpenAI", "name a voice that was cloned at a vendor, in `voice` of POST /v1/audio/speech"),
+    "/v1/audio/voice_consents": Gone(
+        "voices made at OpenAI", "name a voice that was cloned at a vendor, in `voice` of POST /v1/audio/speech"
+    ),
+    "/v1/images/variations": Gone("variations of images", "use POST /v1/images/edits, with the image and what should differ"),
+    "/v1/content_provenance_checks": Gone("OpenAI's look-up of images that it has made", "only OpenAI can tell"),
+    "/v1/chat/completions": Gone(
+        "the storage of chat completions", "use POST /v1/responses, whose answers are kept and read again by GET /v1/responses/{id}"
+    ),
+    "/v1/fine_tuning/checkpoints": Gone("sharing tuned models among OpenAI's projects", "a tuned model is its team's alone"),
+    "/v1/fine_tuning/alpha": Gone("graders of reinforcement at OpenAI", "tune with the method `supervised` or `dpo`"),
+    "/v1/webhook_endpoints": Gone("webhooks of OpenAI's", "ask for the object again by its id until it is done"),
     "/v1/fine-tunes": Gone("the first fine-tuning API", "use POST /v1/fine_tuning/jobs", date(2024, 1, 4)),
     "/v1/edits": Gone("the Edits API of 2022", "use POST /v1/chat/completions"),
     "/v1/engines": Gone("engines, which models were called before 2022", "name the model in the body: GET /v1/models lists them"),

@@ -226,7 +226,7 @@ def test_a_sound_without_a_name_and_a_type_is_heard_too(client: OpenAI, model: s
 def test_translations_are_nobodys(served: Served) -> None:
     reply = served.client.post("/v1/audio/translations", files={"file": WAV}, data={"model": "whisper"})
 
-    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "unknown_url")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "retired_endpoint")
     assert "/v1/audio/transcriptions" in reply.json()["error"]["message"]
 
 
