@@ -15,7 +15,7 @@ from gateway.accounts import make_account
 from gateway.catalog import Catalog
 from gateway.config import Settings
 from gateway.globs import Globs
-from gateway.snapshot import Account, Candidate, Key, Route, Snapshot, Team, Waiver, digest, own_models
+from gateway.snapshot import Account, Candidate, Keeping, Key, Lifetimes, Route, Snapshot, Team, Waiver, digest, own_models
 from gateway.wordlists import WordLists
 
 
@@ -49,6 +49,7 @@ def build(settings: Settings) -> Snapshot:
         gateway.defaults.retry,
         gateway.defaults.breaker,
         time.time(),
+        Lifetimes(gateway.responses.keep, gateway.responses.keep_conversations),
     )
 
 
@@ -68,6 +69,7 @@ def _team(team: files.TeamFile, shared: tuple[Globs[Route], ...], words: WordLis
         _holder(f"user {team.team}", team.per_user.limits, team.per_user.budget),
         team.usage == "required",
         words,
+        Keeping(team.responses.store, team.responses.background),
     )
 
 

@@ -59,7 +59,8 @@ class Objects(Protocol):
         """Those of a team, or with None of all, that come after one and before another in that order. An `after` or `before` that is not
         there is an empty page."""
 
-    async def count(self, kind: str, team: str) -> int: ...
+    async def count(self, kind: str, team: str, *, up_to: int | None = None) -> int:
+        """How many a team has; with `up_to`, of no higher position."""
 
 
 class Taken(Exception):

@@ -115,6 +115,15 @@ class Files(Block):
     """Lines of a batch that one replica has under way at once."""
 
 
+class Responses(Block):
+    """What is kept of `/v1/responses` and `/v1/conversations`."""
+
+    keep: Seconds = 30 * 86400.0
+    """How long a response is kept."""
+    keep_conversations: Seconds = 365 * 86400.0
+    """How long a conversation is kept after somebody has last added to it."""
+
+
 class State(Block):
     url: Annotated[str, AfterValidator(_state)] = "memory://"
     """What limits, budgets and grants are counted in: `memory://` for one process, `valkey://HOST:PORT/0` for any number of them."""
@@ -366,6 +375,7 @@ class GatewayFile(Block):
     server: Server = Server()
     storage: Storage = Storage()
     files: Files = Files()
+    responses: Responses = Responses()
     state: State = State()
     admin: Admin = Admin()
     providers: Annotated[dict[Name, Account], Field(min_length=1)]
@@ -448,6 +458,15 @@ class Policy(Block):
     """`strict`: 400 naming the field, instead of dropping, clamping or emulating it."""
 
 
+class TeamResponses(Block):
+    """What a team may have kept of `/v1/responses` and `/v1/conversations`."""
+
+    store: bool = True
+    """`false`: nothing that it asks or is answered there is kept."""
+    background: Annotated[int, Field(ge=0)] = 1000
+    """Responses in the background that have not ended, at most; more are answered 429."""
+
+
 class TeamFile(Block):
     """teams/*.yaml"""
 
@@ -462,6 +481,7 @@ class TeamFile(Block):
     per_user: PerUser = PerUser()
     usage: Literal["best_effort", "required"] = "best_effort"
     """`required`: no request is served while its usage cannot be written to the database."""
+    responses: TeamResponses = TeamResponses()
     models: Routes = {}
     moderation: Moderation = Moderation()
     """Word lists of its own, on top of those of gateway.yaml."""

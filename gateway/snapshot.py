@@ -136,6 +136,22 @@ class Waiver(Struct, frozen=True):
     reason: str
 
 
+class Keeping(Struct, frozen=True):
+    """What a team may have kept of the Responses API."""
+
+    store: bool = True
+    background: int = 1000
+    """Responses in the background that have not ended, at most."""
+
+
+class Lifetimes(Struct, frozen=True):
+    """Seconds for which things are kept."""
+
+    responses: float
+    conversations: float
+    """Since somebody has last added to it."""
+
+
 class Key(Struct, frozen=True):
     """A team's key, and what holds for those who come with it."""
 
@@ -161,6 +177,7 @@ class Key(Struct, frozen=True):
     """Of the budgets among these."""
     required: bool = False
     """Not served while usage cannot be written."""
+    keeping: Keeping = Keeping()
 
 
 class Team(Struct, frozen=True):
@@ -184,6 +201,7 @@ class Team(Struct, frozen=True):
     """Not served while usage cannot be written."""
     words: WordLists = NO_WORDS
     """What its texts are moderated by."""
+    keeping: Keeping = Keeping()
 
     def key(self, name: str, jurisdiction: str = "", own: tuple[Globs[Route], ...] = (), holder: Holder = NOBODY) -> Key:
         """A key of the team, of callers in a place of their own if it is given; `own`: routes for it alone; `holder`: its own limits."""
@@ -205,6 +223,7 @@ class Team(Struct, frozen=True):
             Bounds(holders, users) if holders or users else None,
             frozenset(budget.unit for budget in budgets if budget.unit != TOKENS),
             self.required,
+            self.keeping,
         )
 
 
@@ -232,6 +251,7 @@ class Snapshot(Struct, frozen=True):
     breaker: Breaker
     made: float
     """By the wall clock."""
+    lifetimes: Lifetimes
     routes_seen: dict[tuple[str, str, tuple[Globs[Route], ...], str, str], Any] = {}
     """Memo of `plan.resolve`, bounded; it dies with the snapshot."""
 

@@ -4,6 +4,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+LEASE = 20.0
+"""Seconds after which a claim is out of date that has not been renewed: its process has died, and whoever comes again is served."""
+
 
 class Reply(Struct, frozen=True):
     """What is known of a request that came before. `digest`: of its body. `status`: 0 while it is being answered."""

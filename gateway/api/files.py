@@ -89,15 +89,17 @@ async def content(exchange: Exchange, serving: Serving, id: str) -> None:
         first = await anext(pieces, b"")
     if len(first) == file["bytes"]:
         return await exchange.answer(200, first, headers, OCTETS)
-    await exchange.begin([OCTETS, *headers])
-    await exchange.write(first)
-    try:
-        async for piece in pieces:
-            await exchange.write(piece)
-    except (BlobsLost, Missing) as error:
-        log.warning("file %s broke off: %s", id, error)
-        raise Left from error  # the connection is closed before the end of the body: there is no other way to tell
-    await exchange.end()
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        try:
+            async for piece in pieces:
+                yield piece
+        except (BlobsLost, Missing) as error:
+            log.warning("file %s broke off: %s", id, error)
+            raise Left from error
+
+    return await exchange.pour([OCTETS, *headers], file["bytes"], whole())
 
 
 ROUTES: Routes = {

@@ -9,7 +9,7 @@ from random import getrandbits
 
 from msgspec.json import encode as encoded
 
-from gateway.accounting.replies import Replies, Reply
+from gateway.accounting.replies import LEASE, Replies, Reply
 from gateway.api.serving import Serving
 from gateway.api.wire import JSON_TYPE, Exchange, Refusal
 from gateway.emulation.audio import TYPES, form_of
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 HEADER = b"idempotency-key"
 LONGEST = 255
-RENEWED = 20.0
-"""Seconds between signs that an attempt goes on: a third of what a claim is good for."""
+RENEWED = LEASE / 4
+"""Seconds between signs that an attempt goes on: three of them may fail."""
 MOST = 16 << 20
 """Bytes of an answer that is kept; a larger one is not."""
 
@@ -29,16 +29,17 @@ MOST = 16 << 20
 class Claim:
     """One attempt at a request, which is nobody else's meanwhile."""
 
-    def __init__(self, replies: Replies, id: str, owner: str) -> None:
+    def __init__(self, replies: Replies, id: str, owner: str, *, every: float = RENEWED) -> None:
         self._replies = replies
         self._id = id
         self._owner = owner
         self._kept = False
+        self._every = every
         self._renewing = asyncio.create_task(self._renew())
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(RENEWED)
+            await asyncio.sleep(self._every)
             try:
                 await self._replies.renew(self._id, self._owner)
             except StoreError as error:

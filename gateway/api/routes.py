@@ -15,6 +15,7 @@ from gateway.api.fine_tuning import ROUTES as FINE_TUNING
 from gateway.api.fine_tuning import delete_model
 from gateway.api.images import ROUTES as IMAGES
 from gateway.api.messages.endpoint import ROUTES as MESSAGES
+from gateway.api.messages.errors import meant, speak
 from gateway.api.models import list_models, one_model
 from gateway.api.moderations import ROUTES as MODERATIONS
 from gateway.api.rerank import ROUTES as RERANK
@@ -62,7 +63,9 @@ AZURE = "/openai/deployments/"
 
 
 def endpoint_of(exchange: Exchange) -> Callable[[Exchange, Serving], Awaitable[None]]:
-    """What serves the request. Raises Refusal(404) or Refusal(405)."""
+    """What serves the request. Raises Refusal(404) or Refusal(405): this one too, and all that come later, in the client's own form."""
+    if meant(exchange):
+        speak(exchange)
     methods = PATHS.get(exchange.path)
     ids: tuple[str, ...] = ()
     if methods is None:

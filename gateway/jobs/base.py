@@ -28,6 +28,8 @@ class Job(Struct, frozen=True):
     own: all that belongs to the gateway's is done in steps."""
     every: str = ""
     """When it starts by itself, on one replica of all: minute, hour, day, month and weekday as cron has them, in UTC."""
+    at_once: int = 0
+    """How many runs of it one replica has under way, apart from those of other jobs. 0: they share the places of all jobs."""
 
 
 class Run(Struct, frozen=True):

@@ -33,9 +33,11 @@ T = TypeVar("T")
 
 QUEUE = "jobs"
 AT_ONCE = 4
-"""Jobs that one replica runs at the same time."""
+"""Jobs that one replica runs at the same time, beside those that have places of their own."""
 EVERY = 1.0
 """Seconds between looks for jobs to be done."""
+SELDOM = 60.0
+"""The same for what there is none of."""
 LATER = 1.0
 """Seconds after the start of the gateway at which the engine is loaded."""
 AGAIN = (5.0, 60.0)
@@ -77,7 +79,10 @@ class Jobs:
         path = store.location.path
         self._folder = path.with_name(f"{path.name}.jobs") if path.name else path  # of SQLite alone
         self._name = uuid4().hex
-        self._jobs = {job.name: job for job in (*jobs, Job("orphans", self._orphans, orphans), Job("tidy", self._tidy, "17 * * * *"))}
+        known = (*jobs, Job("orphans", self._orphans, orphans), Job("tidy", self._tidy, "17 * * * *"))
+        self._jobs = {job.name: job for job in known}
+        if len(self._jobs) < len(known):
+            raise ValueError(f"two jobs have the same name: {', '.join(job.name for job in known)}")
         self._presence = Presence(store, self._folder, self._name)
         self._later = later
         self._every = every
@@ -119,8 +124,7 @@ class Jobs:
     async def start(self, job: str, given: Any = None, *, id: str) -> None:
         """Starts a job on one of the replicas. A second time under the same id it does nothing. Raises KeyError for a job that there is
         not, StoreLost while no jobs can be started."""
-        workflow = _workflow_name(self._jobs[job].name)
-        await self._call(lambda dbos: _enqueue(dbos, workflow, id, given))
+        await self._call(partial(_enqueue, job=self._jobs[job], id=id, given=given))
 
     async def look(self, id: str) -> Run | None:
         """How a run stands. Raises StoreLost."""
@@ -191,13 +195,20 @@ class Jobs:
             "enable_otlp": False,
         }
         try:
-            DBOS(config=config)
+            _calm(DBOS(config=config))
             schedules = [(job, self._registered(job)) for job in self._jobs.values()]
             DBOS.launch()
-            DBOS.register_queue(QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=self._every, on_conflict="always_update")
+            for queue, at_once in {QUEUE: AT_ONCE, **{_queue_of(job): job.at_once or AT_ONCE for job in self._jobs.values()}}.items():
+                DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=self._every, on_conflict="always_update")
             DBOS.apply_schedules(
                 [
-                    {"schedule_name": job.name, "workflow_fn": workflow, "schedule": job.every, "queue_name": QUEUE, "context": None}
+                    {
+                        "schedule_name": job.name,
+                        "workflow_fn": workflow,
+                        "schedule": job.every,
+                        "queue_name": _queue_of(job),
+                        "context": None,
+                    }
                     for job, workflow in schedules
                     if job.every
                 ]
@@ -312,20 +323,31 @@ def _engine(url: str) -> "Engine":
     )
 
 
+def _calm(dbos: Any) -> None:
+    """The engine looks every second into a queue of its own, and for runs that are to be put off or to time out. There are none of either
+    here, and looking takes as long as fifty requests."""
+    from dbos import _workflow_commands
+
+    dbos._registry.get_internal_queue()._polling_interval_sec = SELDOM
+    assert _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC
+    _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = SELDOM
+
+
 def _json() -> Any:
     from dbos import DBOSPortableJSONSerializer
 
     return DBOSPortableJSONSerializer()  # its usual one is pickle: whoever writes to the database could run code
 
 
-def _enqueue(dbos: Any, workflow: str, id: str, given: Any) -> None:
-    dbos.enqueue_workflow_with_options({"workflow_name": workflow, "queue_name": QUEUE, "workflow_id": id}, "", given)
+def _enqueue(dbos: Any, job: Job, id: str, given: Any) -> None:
+    options = {"workflow_name": _workflow_name(job.name), "queue_name": _queue_of(job), "workflow_id": id}
+    dbos.enqueue_workflow_with_options(options, "", given)
 
 
 def _resume(dbos: Any, of: str) -> int:
     runs = dbos.list_workflows(status="PENDING", executor_id=of, load_input=False, load_output=False)
     for run in runs:
-        dbos.resume_workflow(run.workflow_id, queue_name=QUEUE)
+        dbos.resume_workflow(run.workflow_id, queue_name=run.queue_name or QUEUE)
     return len(runs)
 
 
@@ -341,6 +363,10 @@ def _forget(dbos: Any, schedules: list[str], before: float) -> int:
 
 def _workflow_name(job: str) -> str:
     return f"banjia.{job}"
+
+
+def _queue_of(job: Job) -> str:
+    return f"{QUEUE}.{job.name}" if job.at_once else QUEUE
 
 
 def _run_of(found: "WorkflowStatus") -> Run:

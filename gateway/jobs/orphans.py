@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import Any
 
-from gateway.accounting.prices import cost, cost_of_units
+from gateway.accounting.prices import CALLS, cost, cost_of_units
 from gateway.accounting.record import UsageRecord
 from gateway.api.errands import BOOKED, KEPT, KIND, OPEN
 from gateway.api.images import used
@@ -31,7 +31,7 @@ def orphans(serving: Callable[[], Serving]) -> Job:
     async def run(steps: Steps, _: Any) -> Any:
         return await steps.do("settle", lambda: settle(serving()))
 
-    return Job("orphans", run, "* * * * *")
+    return Job("vendor_tasks", run, "* * * * *")
 
 
 async def settle(serving: Serving, *, now: Callable[[], float] = time.time) -> int:
@@ -113,7 +113,7 @@ def _record(snapshot: Snapshot, one: Object, group: list[Json], number: int, now
     prompt, completion = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
     nano = 0
     if rates is not None:
-        units = {unit: ceil(usage.get(unit) or 0) for unit in rates.units}
+        units = {unit: ceil(usage.get(unit) or 0) for unit in rates.units} | {CALLS: len(group)}
         nano = cost(rates, prompt, 0, completion) + cost_of_units(rates, units)
     return UsageRecord(
         id=body["record"] if not number else f"{body['record'][:-2]}{number:02x}",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.accounting.record import UsageRecord
 from gateway.store.connect import location_of, make_engine, reading, writing
 from gateway.store.errors import StoreError, StoreLost, StoreNewer, translated
+from gateway.store.grouped import Grouped
 from gateway.store.journal import Journal
 from gateway.store.migrate import migrate
 from gateway.store.rollup import LATE, insert_late
@@ -62,6 +63,8 @@ class Store:
 
             self._usage = PostgresqlUsage(self.location)
             folder = Path("var/usage.pending")
+        self.grouped = Grouped(self)
+        """What writes objects."""
         self.writer = Writer(self, Journal(journal or folder), patience=patience, spacing=spacing)
 
     async def open(self) -> None:
@@ -80,6 +83,7 @@ class Store:
 
     async def close(self) -> None:
         await self.writer.close()
+        await self.grouped.close()
         await self._close()
 
     async def _close(self) -> None:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
-from gateway.objects import Object, Page, Taken
-from gateway.store.sums import inserting
+from gateway.objects import Object, Page
 from gateway.store.tables import objects
 from providers.base import Json, decode, encode
 
@@ -26,12 +25,7 @@ class StoredObjects:
 
     async def create(self, *made: Object) -> list[Object]:
         placed = [Object(**{**_fields(one), "position": self._position()}) for one in made]
-        async with self._store.writing() as connection:
-            for one in placed:
-                row = {**_fields(one), "body": encode(one.body), "revision": 0}
-                statement = inserting(connection.dialect.name, objects).values(**row).on_conflict_do_nothing(index_elements=["kind", "id"])
-                if (await connection.execute(statement.returning(objects.c.id))).first() is None:
-                    raise Taken(one.id)
+        await self._store.grouped.create([{**_fields(one), "body": encode(one.body), "revision": 0} for one in placed])
         return placed
 
     def _position(self) -> int:
@@ -54,9 +48,8 @@ class StoredObjects:
         if until is not None:
             new["until"] = until
         ours = objects.c.kind == old.kind, objects.c.id == old.id, objects.c.team == old.team, objects.c.revision == old.revision
-        async with self._store.writing() as connection:
-            done = await connection.execute(update(objects).where(*ours, self._alive()).values({**new, "body": encode(body)}))
-        return Object(**{**_fields(old), **new}) if done.rowcount else None
+        changing = update(objects).where(*ours, self._alive()).values({**new, "body": encode(body)})
+        return Object(**{**_fields(old), **new}) if await self._store.grouped.change((old.kind, old.id), changing) else None
 
     async def delete(self, kind: str, team: str, id: str) -> bool:
         if not fit(id):
@@ -88,9 +81,11 @@ class StoredObjects:
             found = (await connection.execute(one_more)).mappings().all()
         return Page([_object(one) for one in found[:limit]], len(found) > limit)
 
-    async def count(self, kind: str, team: str) -> int:
+    async def count(self, kind: str, team: str, *, up_to: int | None = None) -> int:
+        wanted = [objects.c.kind == kind, objects.c.team == team, self._alive()]
+        if up_to is not None:
+            wanted.append(objects.c.position <= up_to)
         async with self._store.reading() as connection:
-            wanted = objects.c.kind == kind, objects.c.team == team, self._alive()
             return (await connection.execute(select(func.count()).select_from(objects).where(*wanted))).scalar() or 0
 
     def _alive(self) -> ColumnElement[bool]:

@@ -4,15 +4,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
 
-from gateway.accounting.replies import Reply
+from gateway.accounting.replies import LEASE, Reply
 from gateway.store.sums import inserting
 from gateway.store.tables import replies
 
 if TYPE_CHECKING:
     from gateway.store.engine import Store
 
-LEASE = 60.0
-"""Seconds after which a claim is out of date that has not been renewed: its process has died."""
 KEPT = 86_400.0
 """Seconds for which an answer is kept."""
 AT_ONCE = 200

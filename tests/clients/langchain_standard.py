@@ -1,4 +1,4 @@
-"""LangChain's standard tests of a chat model and of embeddings, all of them, for each account and model.
+"""LangChain's standard tests of a chat model, on chat and on Responses, and of embeddings, all of them, for each account and model.
 
 Reads a question as JSON; prints {"account suite": {test: outcome}} as JSON, where an outcome is "passed", "skipped: why" or "failed: how".
 pytest imports this file once more, and finds in it the classes that are made of the question.
@@ -30,7 +30,7 @@ OPTIONS = (
 )
 
 
-def chat_class(params: Json, able: Json) -> type:
+def chat_class(params: Json, able: Json) -> Any:
     """The tests of one model. `able`: values of the suite's own properties."""
 
     def reasoning(self: Any, *, stream: bool = False) -> Any:
@@ -42,6 +42,10 @@ def chat_class(params: Json, able: Json) -> type:
     told = {"chat_model_class": openai.ChatOpenAI, "chat_model_params": params, **able}
     members = {"invoke_with_reasoning_output": reasoning, "invoke_with_cache_read_input": cached}
     return type("Chat", (standard.ChatModelIntegrationTests,), {**members, **properties(told)})
+
+
+def is_asked_on_responses(self: Any, model: Any) -> None:
+    assert model.invoke("Hello").response_metadata["id"].startswith("resp_")
 
 
 def answer_of(chat: Any, text: Any, stream: bool) -> Any:
@@ -73,6 +77,10 @@ def classes_of(question: Json) -> Json:
         params = {"base_url": question["base_url"], "api_key": account["key"], "max_retries": 0}
         for model, able in account["models"].items():
             found[f"Test {account['id']} {model}"] = chat_class({**params, "model": model, "stream_usage": True}, able)
+        if account["responses"]:
+            asked = {**params, "model": "gpt-4o", "use_responses_api": True}
+            made = found[f"Test {account['id']} responses"] = chat_class(asked, account["responses"])
+            made.test_is_asked_on_responses = is_asked_on_responses
         if account["embeddings"]:
             found[f"Test {account['id']} embeddings"] = embeddings_class({**params, "model": "text-embedding-3-small"})
     return found

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from gateway.jobs.base import Job, Run, Steps
-from gateway.jobs.engine import Jobs
+from gateway.jobs.engine import AT_ONCE, Jobs
 from gateway.store.engine import Store
 from gateway.store.errors import StoreLost
 from tests.store.postgres import Postgres
@@ -115,7 +115,53 @@ def test_a_job_that_fails_says_why_and_one_that_is_cancelled_does_no_further_ste
     assert begun == ["first"]
 
 
-def test_what_was_under_way_at_the_end_of_a_process_goes_on_in_the_next(url: str, journal: Path) -> None:
+def test_what_has_places_of_its_own_does_not_wait_behind_the_others(url: str, journal: Path) -> None:
+    begun: list[str] = []
+    go_on = asyncio.Event()
+
+    async def step(name: str) -> None:
+        begun.append(name)
+        await go_on.wait()
+
+    async def held(steps: Steps, given: Any) -> Any:
+        await steps.do("held", partial(step, given))
+
+    async def quick(steps: Steps, given: Any) -> Any:
+        return given
+
+    async def main() -> Run:
+        async with running(url, journal, Job("long", held), Job("own", held, at_once=2), Job("quick", quick, at_once=1)) as jobs:
+            await jobs.ready()
+            for number in range(AT_ONCE + 1):
+                await jobs.start("long", f"long {number}", id=f"long {number}")
+            await until(lambda: len(begun) == AT_ONCE)
+            for number in range(3):
+                await jobs.start("own", f"own {number}", id=f"own {number}")
+            await until(lambda: len(begun) == AT_ONCE + 2)
+            await jobs.start("quick", "done", id="quick")
+            run = await over(jobs, "quick")
+            await jobs.start("quick", "again", id="again")
+            await over(jobs, "again")  # since then there were looks for what else might begin
+
+            assert sorted(begun[AT_ONCE:]) == ["own 0", "own 1"]
+            go_on.set()
+            await over(jobs, "own 2")
+            await over(jobs, f"long {AT_ONCE}")
+        return run
+
+    assert asyncio.run(main()).result == "done"
+    assert len(begun) == AT_ONCE + 1 + 3
+
+
+def test_two_jobs_of_one_name_are_refused(tmp_path: Path) -> None:
+    async def nothing(steps: Steps, _: Any) -> None: ...
+
+    with pytest.raises(ValueError, match="same name: orphans, orphans, tidy"):
+        Jobs(Store(f"sqlite:///{tmp_path}/banjia.db"), [Job("orphans", nothing)])
+
+
+@pytest.mark.parametrize("at_once", [0, 2])
+def test_what_was_under_way_at_the_end_of_a_process_goes_on_in_the_next(url: str, journal: Path, at_once: int) -> None:
     begun: list[str] = []
     go_on = False
 
@@ -129,13 +175,13 @@ def test_what_was_under_way_at_the_end_of_a_process_goes_on_in_the_next(url: str
         return [await steps.do(name, partial(step, name)) for name in ("first", "second")]
 
     async def first() -> None:
-        async with running(url, journal, Job("two", two)) as jobs:
+        async with running(url, journal, Job("two", two, at_once=at_once)) as jobs:
             await jobs.ready()
             await jobs.start("two", id="t")
             await until(lambda: "second" in begun)
 
     async def second() -> Run:
-        async with running(url, journal, Job("two", two)) as jobs:
+        async with running(url, journal, Job("two", two, at_once=at_once)) as jobs:
             await jobs.ready()
             return await over(jobs, "t")
 

@@ -10,7 +10,7 @@ from tests.journeys.frameworks import ADA, THOSE_THAT_BILL, found, question
 from tests.journeys.judges import judge
 
 pytestmark = pytest.mark.timeout(180)  # of which a cold import may take most, on a busy machine
-MODES = ("TOOLS", "TOOLS_STRICT", "JSON", "JSON_SCHEMA", "MD_JSON")
+MODES = ("TOOLS", "TOOLS_STRICT", "JSON", "JSON_SCHEMA", "MD_JSON", "RESPONSES_TOOLS")
 
 
 @pytest.fixture(scope="module")

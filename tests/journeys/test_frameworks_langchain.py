@@ -71,9 +71,21 @@ def models(account: Account) -> dict[str, Json]:
     )
 
 
+RESPONDING = [account for account in ACCOUNTS if account.id in ("zhipu", "baidu-legacy", "alibaba-native", "openai")]
+"""Where it is asked on Responses too: those are chat behind the gateway, and these are the chats that differ most."""
+
+
+def responses(account: Account) -> Json | None:
+    """The same values, for gpt-4o on Responses, whose tools may give pictures."""
+    sees = account.seer == account.chat
+    return {**able(account, sees=sees), "supports_image_tool_message": sees} if account in RESPONDING else None
+
+
 @pytest.fixture(scope="module")
 def outcomes(street: Street, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    accounts = [{"id": a.id, "key": a.key, "models": models(a), "embeddings": bool(a.embeddings)} for a in ACCOUNTS]
+    accounts = [
+        {"id": a.id, "key": a.key, "models": models(a), "responses": responses(a), "embeddings": bool(a.embeddings)} for a in ACCOUNTS
+    ]
     ranks = rank_files(tmp_path_factory.mktemp("ranks"))
     question = {"base_url": street.base_url, "picture": picture().hex(), "accounts": accounts}
     return judge("langchain-standard", question, TIKTOKEN_CACHE_DIR=str(ranks), HOME=str(ranks))
@@ -91,6 +103,17 @@ def test_a_chat_model(outcomes: Any, account: Account, model: str) -> None:
     assert {name: why for name, why in told.items() if why.startswith("failed")} == {}
     assert {name for name, why in told.items() if why.startswith("skipped")} == unasked
     assert told["test_no_overrides_DO_NOT_OVERRIDE"] == "passed"
+
+
+@pytest.mark.parametrize("account", RESPONDING, ids=lambda account: account.id)
+def test_a_chat_model_on_responses(outcomes: Any, account: Account) -> None:
+    told = outcomes[f"{account.id} responses"]
+
+    unasked = UNASKED - {"test_image_tool_message"} if account.seer == account.chat else UNASKED | {"test_image_inputs"}
+    assert {name: why for name, why in told.items() if why.startswith("failed")} == {}
+    assert {name for name, why in told.items() if why.startswith("skipped")} == unasked
+    assert told["test_no_overrides_DO_NOT_OVERRIDE"] == "passed"
+    assert told["test_is_asked_on_responses"] == "passed"
 
 
 @pytest.mark.parametrize("account", THOSE_THAT_EMBED, ids=lambda account: account.id)

@@ -1,5 +1,6 @@
 """`Idempotency-Key` over sockets, with two gateways over one real database."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,10 @@ import httpx
 import pytest
 
 from gateway.accounting.books import Books
+from gateway.api.idempotency import RENEWED, Claim
 from gateway.state.memory import Memory
 from gateway.store.engine import Store
+from gateway.store.errors import StoreLost
 from gateway.store.ledger import StoreLedger
 from gateway.store.tables import replies, usage
 from providers.base import Json
@@ -161,6 +164,41 @@ def first_done(futures: list[Any], count: int) -> list[Any]:
     while len(done := [future for future in futures if future.done()]) < count:
         assert monotonic() < until
     return done
+
+
+class Renewed:
+    """Replies of which one is being answered. The database does not answer at first."""
+
+    def __init__(self) -> None:
+        self.signs = 0
+        self.twice = asyncio.Event()
+        self.released: list[tuple[str, str]] = []
+
+    async def renew(self, id: str, owner: str) -> None:
+        self.signs += 1
+        if self.signs == 1:
+            raise StoreLost("not now")
+        if self.signs == 3:
+            self.twice.set()
+
+    async def release(self, id: str, owner: str) -> None:
+        self.released.append((id, owner))
+
+
+def test_a_long_attempt_gives_signs_of_life_until_it_ends(background: Background) -> None:
+    kept: Any = Renewed()
+
+    async def main() -> int:
+        claim = Claim(kept, "id", "owner", every=0.01)
+        async with asyncio.timeout(PATIENCE):
+            await kept.twice.wait()
+        await claim.close()
+        return int(kept.signs)
+
+    signs = background.run(main())
+
+    assert (kept.signs, kept.released) == (signs, [("id", "owner")])
+    assert RENEWED <= 5.0, "a claim is out of date after 20 s"
 
 
 def test_what_is_refused_or_has_failed_is_not_kept(replicas: Replicas, provider: Make) -> None:

@@ -7,9 +7,11 @@ from sqlalchemy import func, select
 
 from gateway.accounting.replies import Reply
 from gateway.store.engine import Store
-from gateway.store.replies import KEPT, LEASE, KeptReplies, forget
+from gateway.store.replies import KEPT, KeptReplies, forget
 from gateway.store.tables import replies
 from tests.store.stores import Clock, opened
+
+DEAD_AFTER = 20.0
 
 
 async def count(store: Store) -> int:
@@ -53,9 +55,9 @@ def test_a_claim_that_nobody_renews_runs_out_and_its_late_owner_changes_nothing(
         async with opened(url, journal, now=clock) as store:
             kept = KeptReplies(store)
             assert await kept.claim("id", "digest", "dead") is None
-            clock.now += LEASE - 1
+            clock.now += DEAD_AFTER - 1
             await kept.renew("id", "dead")
-            clock.now += LEASE - 1
+            clock.now += DEAD_AFTER - 1
             assert await kept.claim("id", "digest", "heir") == Reply("digest", 0, b"")
             clock.now += 1
             assert await kept.claim("id", "digest", "heir") is None
@@ -88,7 +90,7 @@ def test_more_answers_than_fit_one_transaction_are_forgotten(url: str, journal: 
             kept = KeptReplies(store)
             for number in range(450):
                 await kept.claim(f"{number}", "digest", "one")
-            clock.now += LEASE
+            clock.now += DEAD_AFTER
             return await forget(store)
 
     assert asyncio.run(main()) == 450

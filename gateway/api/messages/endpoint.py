@@ -21,7 +21,7 @@ async def messages(exchange: Exchange, serving: Serving) -> None:
     speak(exchange)
     key, snapshot = received("messages", exchange, serving)
     given = await exchange.json(snapshot.max_body)
-    asked = asked_of(given, strict=key.strict)
+    asked = await exchange.aside(asked_of, given, strict=key.strict)
     body = asked.body
     exchange.model = body["model"]
     exchange.trail.own = asked.changes
@@ -57,7 +57,7 @@ async def count_tokens(exchange: Exchange, serving: Serving) -> None:
     speak(exchange)
     snapshot = serving.snapshot
     key = authenticate(exchange, snapshot, serving.ring)
-    body = asked_of(await exchange.json(snapshot.max_body), count=True).body
+    body = (await exchange.aside(asked_of, await exchange.json(snapshot.max_body), count=True)).body
     exchange.model = body["model"]
     exchange.size = 0  # a prompt may be counted that is too long to be answered
     plan = await planned("chat", body, exchange, key, snapshot, serving)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from gateway.api.messages.models import VERSION
 from gateway.api.wire import Exchange, Refusal
 from providers.base import Json
 
@@ -18,6 +19,8 @@ TYPES = {
     504: "timeout_error",
 }
 """Anthropic's word by the status; other failures of a caller are invalid_request_error, all else is api_error."""
+PATHS = ("/v1/messages", "/v1/v1/messages")
+"""What addresses of this surface begin with, also where a base URL has a `/v1` too many."""
 TOO_LONG = "prompt is too long: "
 """What Claude Code looks for in a message, to make the conversation shorter."""
 
@@ -35,6 +38,11 @@ def body_for(request_id: str) -> Callable[[Refusal], Json]:
         return {"type": "error", "error": told, "request_id": request_id}
 
     return body
+
+
+def meant(exchange: Exchange) -> bool:
+    """Whether a client of Anthropic's asks, as far as can be told before anything else is looked at."""
+    return exchange.path.startswith(PATHS) or (VERSION in exchange.headers and exchange.path.startswith("/v1/models"))
 
 
 def speak(exchange: Exchange) -> None:

@@ -15,20 +15,14 @@ from typing import Any, TypeVar
 from gateway.api.auth import digest_of
 from gateway.api.inner import Inner, serve
 from gateway.api.objects import lost_told, needed
+from gateway.api.responses.keeping import over, place_of, room, too_many
 from gateway.api.responses.shown import listed
-from gateway.api.responses.store import (
-    KEPT,
-    RESPONSE,
-    UNDER_WAY,
-    append,
-    conversation_of,
-    kept,
-    parts_of,
-)
+from gateway.api.responses.store import RESPONSE, UNDER_WAY, append, conversation_of, kept, parts_of
 from gateway.api.serving import Runs, Serving
 from gateway.api.wire import Exchange, Refusal
 from gateway.jobs.base import Job, Steps
 from gateway.objects import Object, Objects, Taken, changed
+from gateway.snapshot import Key
 from gateway.store.errors import StoreError, StoreLost
 from providers.base import Json
 
@@ -38,6 +32,8 @@ T = TypeVar("T")
 
 JOB = "response"
 PATH = "/v1/responses"
+AT_ONCE = 16
+"""Of them, that one replica has under way: they wait for providers, and not behind batches."""
 LOOK = 0.5
 """Seconds between two looks whether somebody has cancelled it."""
 AGAIN = 2.0
@@ -51,7 +47,7 @@ CODES = {429: "rate_limit_exceeded", 400: "invalid_prompt"}
 
 
 async def begin(
-    exchange: Exchange, serving: Serving, body: Json, response: Json, input_items: Sequence[Json], past: Sequence[Json] = ()
+    exchange: Exchange, serving: Serving, key: Key, body: Json, response: Json, input_items: Sequence[Json], past: Sequence[Json] = ()
 ) -> Object:
     """Queues a request that has been checked. `response`: as it is before anything is in it; `past`, `input_items`: what stands before the
     request, and its own. Gives what is kept, which nobody has been told of yet. Raises Refusal."""
@@ -72,11 +68,16 @@ async def begin(
     now = time.time()
     id: str = response["id"]
     with lost_told():
-        [there] = await objects.create(Object(id, RESPONSE, exchange.team, made, now, until=now + KEPT))
+        if not await room(objects, key):
+            raise too_many(key)
+        until = now + serving.snapshot.lifetimes.responses
+        there, place = await objects.create(Object(id, RESPONSE, key.team, made, now, until=until), place_of(id, key.team, now))
         try:
-            await start(jobs, id, exchange.team)
-        except StoreError:
-            await objects.delete(RESPONSE, exchange.team, id)
+            if not await room(objects, key, place):
+                raise too_many(key)
+            await start(jobs, id, key.team)
+        except (StoreError, Refusal):
+            await objects.delete(RESPONSE, key.team, id)
             raise
     exchange.booking = None  # the job's request is the one that is written down
     return there
@@ -100,7 +101,7 @@ def job_of(serving: Callable[[], Serving]) -> Job:
         await steps.do("answer", lambda: _answer(serving(), id, team))
         return await steps.do("tell", lambda: _tell(serving(), id, team))
 
-    return Job(JOB, run)
+    return Job(JOB, run, at_once=AT_ONCE)
 
 
 # ---- the steps ----
@@ -132,12 +133,13 @@ async def _tell(serving: Serving, id: str, team: str) -> str:
     """Keeps what goes with an answer, and then lets it be seen; the status that the response has then, or "deleted"."""
     objects = needed(serving)
     found = await _surely(lambda: objects.get(RESPONSE, team, id))
-    if found is None or found.body["response"]["status"] not in UNDER_WAY or "made" not in found.body:
-        return _status(found)
-    made = found.body["made"]
-    if made["status"] != "failed":
-        await _keep(objects, found, made)
-    return _status(await _surely(lambda: changed(objects, RESPONSE, team, id, _told)))
+    if found is not None and found.body["response"]["status"] in UNDER_WAY and "made" in found.body:
+        made = found.body["made"]
+        if made["status"] != "failed":
+            await _keep(objects, found, made, serving.snapshot.lifetimes.conversations)
+        found = await _surely(lambda: changed(objects, RESPONSE, team, id, _told))
+    await _surely(lambda: over(objects, id, team))
+    return _status(found)
 
 
 def _status(found: Object | None) -> str:
@@ -182,10 +184,10 @@ async def _leave_when_cancelled(objects: Objects, exchange: Inner, id: str, team
             return exchange.leave()
 
 
-async def _keep(objects: Objects, found: Object, made: Json) -> None:
+async def _keep(objects: Objects, found: Object, made: Json, keep: float) -> None:
     """The parts of the answer by their ids, and what it adds to a conversation: each of them all at once, or not again."""
     team, given = found.team, found.body["input"]
-    parts = parts_of(made, team, time.time())
+    parts = parts_of(made, team, time.time(), found.until)
     try:
         await _surely(lambda: objects.create(*parts))
     except Taken:
@@ -193,7 +195,7 @@ async def _keep(objects: Objects, found: Object, made: Json) -> None:
     conversation, items = found.body.get("conversation"), [*given[len(given) - found.body["own"] :], *made["output"]]
     if conversation and items:
         try:
-            await _surely(lambda: append(objects, conversation, team, items, once=True))
+            await _surely(lambda: append(objects, conversation, team, items, keep=keep, once=True))
         except Refusal as refusal:
             log.info("response %s is not in its conversation: %s", found.id, refusal)
 

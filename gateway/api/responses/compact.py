@@ -12,6 +12,7 @@ from gateway.api.chat import answer_as
 from gateway.api.grammar import Grammar
 from gateway.api.objects import new
 from gateway.api.responses import compaction
+from gateway.api.responses.request import in_own_words
 from gateway.api.responses.shown import listed, type_of
 from gateway.api.responses.store import all_items
 from gateway.api.serving import Routes, Serving, received
@@ -40,6 +41,7 @@ async def compact(exchange: Exchange, serving: Serving) -> None:
         "messages": [{"role": "system", "content": task}, {"role": "user", "content": "\n\n".join(record_of(items))}],
     }
     exchange.size = len(encode(asked))
+    exchange.says_no = in_own_words
     await answer_as(exchange, serving, key, snapshot, asked, CompactForm(items))
 
 

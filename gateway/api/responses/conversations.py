@@ -6,11 +6,11 @@ from typing import Any
 from gateway.api.auth import authenticate
 from gateway.api.objects import lost_told, needed, new, paging_of
 from gateway.api.responses import compaction
+from gateway.api.responses.keeping import not_kept
 from gateway.api.responses.shown import check, listed, type_of
 from gateway.api.responses.store import (
     CONVERSATION,
     CONVERSATION_ITEM,
-    CONVERSATION_KEPT,
     ITEM,
     LONGEST,
     append,
@@ -34,13 +34,13 @@ MOST_PAIRS, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
 
 
 async def create(exchange: Exchange, serving: Serving) -> None:
-    team, objects = _whose(exchange, serving)
+    team, objects = _whose(exchange, serving, adds=True)
     body = await _body_of(exchange, serving)
     metadata = metadata_of(body)
     items = await _items_of(body, team, objects)
     now = time.time()
     made = {"metadata": metadata, "size": size_of(items)}
-    conversation = Object(new("conv_"), CONVERSATION, team, made, now, until=now + CONVERSATION_KEPT)
+    conversation = Object(new("conv_"), CONVERSATION, team, made, now, until=now + serving.snapshot.lifetimes.conversations)
     with lost_told():
         placed = [
             Object(item_key(conversation.id, item["id"]), CONVERSATION_ITEM, team, item, now, parent=conversation.id) for item in items
@@ -78,7 +78,7 @@ async def delete(exchange: Exchange, serving: Serving, id: str) -> None:
 
 
 async def add_items(exchange: Exchange, serving: Serving, id: str) -> None:
-    team, objects = _whose(exchange, serving)
+    team, objects = _whose(exchange, serving, adds=True)
     body = await _body_of(exchange, serving)
     if body.get("items") is None:
         raise missing("items")
@@ -89,7 +89,7 @@ async def add_items(exchange: Exchange, serving: Serving, id: str) -> None:
         for item in items:
             if await objects.get(CONVERSATION_ITEM, team, item_key(id, item["id"])) is not None:
                 raise duplicate(item["id"])
-        items = await append(objects, id, team, items)
+        items = await append(objects, id, team, items, keep=serving.snapshot.lifetimes.conversations)
     await exchange.answer(200, encode(_list(items, more=False)))
 
 
@@ -128,7 +128,7 @@ async def delete_item(exchange: Exchange, serving: Serving, id: str, item: str) 
         found = await objects.get(CONVERSATION_ITEM, team, item_key(id, item))
         if found is None or not await objects.delete(CONVERSATION_ITEM, team, found.id):
             raise _no_item(id, item)
-        conversation = await grown(objects, id, team, -size_of([found.body]))
+        conversation = await grown(objects, id, team, -size_of([found.body]), keep=serving.snapshot.lifetimes.conversations)
     if conversation is None:
         raise no_conversation(id)
     await exchange.answer(200, encode(told(conversation)))
@@ -142,9 +142,12 @@ ROUTES: Routes = {
 }
 
 
-def _whose(exchange: Exchange, serving: Serving) -> tuple[str, Objects]:
-    """The team that asks, and where its things are. Raises Refusal."""
-    return authenticate(exchange, serving.snapshot, serving.ring).team, needed(serving)
+def _whose(exchange: Exchange, serving: Serving, *, adds: bool = False) -> tuple[str, Objects]:
+    """The team that asks, and where its things are; `adds`: to which it wants to add some. Raises Refusal."""
+    key = authenticate(exchange, serving.snapshot, serving.ring)
+    if adds and not key.keeping.store:
+        raise not_kept(key, "there are no conversations: send the earlier items with each request")
+    return key.team, needed(serving)
 
 
 async def _body_of(exchange: Exchange, serving: Serving) -> Json:

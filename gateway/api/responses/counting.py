@@ -5,7 +5,7 @@ from sys import maxsize
 
 from gateway import usage
 from gateway.api.auth import authenticate
-from gateway.api.responses.request import asked_of, checked
+from gateway.api.responses.request import asked_of, checked, in_own_words
 from gateway.api.responses.store import all_items
 from gateway.api.serving import Routes, Serving, planned
 from gateway.api.wire import Exchange
@@ -22,6 +22,7 @@ async def input_tokens(exchange: Exchange, serving: Serving) -> None:
     body = await exchange.json(snapshot.max_body)
     named = body.get("model") is not None
     body = checked(body if named else {**body, "model": NOBODY})
+    exchange.says_no = in_own_words
     asked = asked_of(body, await all_items(body, key.team, serving)).body
     tokenizer = NEAREST
     if named:

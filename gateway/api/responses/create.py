@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from gateway.api.chat import answer_as
 from gateway.api.idempotency import HEADER, once
 from gateway.api.responses.answer import Told, ended, output_of, skeleton
+from gateway.api.responses.keeping import not_kept, settled
 from gateway.api.responses.lifecycle import queue
-from gateway.api.responses.request import Asked, asked_of, checked
+from gateway.api.responses.request import Asked, asked_of, checked, in_own_words
 from gateway.api.responses.shown import items_of
 from gateway.api.responses.store import expanded, history, keep
 from gateway.api.responses.stream import ResponseStream
@@ -19,9 +20,11 @@ from providers.base import Json, encode
 
 async def create(exchange: Exchange, serving: Serving) -> None:
     key, snapshot = received("responses", exchange, serving)
-    body = checked(await exchange.json(snapshot.max_body))
+    body = await exchange.aside(checked, await exchange.json(snapshot.max_body))
     exchange.model = body["model"]
     if HEADER in exchange.headers and not body.get("stream"):
+        if not key.keeping.store:
+            raise not_kept(key, "an answer is not given again: leave out `Idempotency-Key`")
         await once(exchange, serving, body, lambda: _create(exchange, serving, key, snapshot, body))
     else:
         await _create(exchange, serving, key, snapshot, body)
@@ -31,14 +34,16 @@ ROUTES: Routes = {"/v1/responses": {"POST": create}}
 
 
 async def _create(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:
+    exchange.says_no = in_own_words
+    body, changes = settled(body, key)
     past = await history(body, key.team, serving)
-    own = await expanded(items_of(body.get("input")), key.team, serving, past)
-    asked = asked_of(body, [*past, *own], strict=key.strict)
+    own = await expanded(await exchange.aside(items_of, body.get("input")), key.team, serving, past)
+    asked = await exchange.aside(asked_of, body, [*past, *own], strict=key.strict)
     exchange.size = len(encode(asked.body))
-    exchange.trail.own = asked.changes
+    exchange.trail.own = changes + asked.changes
     response = skeleton(body, created=int(time.time()))
     if body.get("background"):
-        return await queue(exchange, serving, body, response, own, past)
+        return await queue(exchange, serving, key, body, response, own, past)
     form = ResponseForm(exchange, serving, body, asked, response, own, past)
     return await answer_as(exchange, serving, key, snapshot, asked.body, form)
 

@@ -9,12 +9,14 @@ from contextlib import suppress
 from gateway.api.auth import authenticate
 from gateway.api.objects import lost_told, needed, paging_of
 from gateway.api.responses.background import begin, ended, start
+from gateway.api.responses.keeping import over
 from gateway.api.responses.replay import ENDS, events_of, frame
 from gateway.api.responses.store import RESPONSE, UNDER_WAY
 from gateway.api.serving import Routes, Serving
 from gateway.api.validate import invalid
 from gateway.api.wire import Exchange, Refusal
 from gateway.objects import Object, changed
+from gateway.snapshot import Key
 from gateway.store.errors import StoreError
 from providers.base import Json, encode
 
@@ -29,10 +31,10 @@ OVERDUE = 30.0
 
 
 async def queue(
-    exchange: Exchange, serving: Serving, body: Json, response: Json, input_items: Sequence[Json], past: Sequence[Json] = ()
+    exchange: Exchange, serving: Serving, key: Key, body: Json, response: Json, input_items: Sequence[Json], past: Sequence[Json] = ()
 ) -> None:
     """Answers a request with `background: true`; the words are those of `begin`. Raises Refusal."""
-    queued = await begin(exchange, serving, body, response, input_items, past)
+    queued = await begin(exchange, serving, key, body, response, input_items, past)
     if body.get("stream"):
         return await follow(exchange, serving, queued)
     return await exchange.answer(200, encode(queued.body["response"]))
@@ -80,6 +82,7 @@ async def cancel(exchange: Exchange, serving: Serving, id: str) -> None:
 
     with lost_told():
         now = await changed(objects, RESPONSE, team, id, cancelled)
+        await over(objects, id, team)
     if now is None:
         raise no_response(id)
     await _stop(serving, found)

@@ -1,5 +1,6 @@
 """A request of the Responses API: checked, and said in chat's words. What chat has no words for is left out, and reported."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -118,6 +119,13 @@ def asked_of(body: Json, items: Sequence[Json], *, strict: bool = False) -> Aske
     if body.get("truncation") == "auto":
         tools.lose("truncation", "what is too long is refused")
     return Asked(validate.chat(said), tools, tuple(tools.changes))
+
+
+def in_own_words(refusal: Refusal) -> Json:
+    """A refusal of what was asked of chat, with the field that the client knows."""
+    error = refusal.body["error"]
+    own = MOVED.get(re.split(r"[.\[]", error["param"] or "", maxsplit=1)[0])
+    return {**refusal.body, "error": {**error, "param": own}} if own else refusal.body
 
 
 def nothing_said() -> Refusal:

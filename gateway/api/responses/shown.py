@@ -39,11 +39,20 @@ PREFIXES = {
 WITHOUT_STATUS = frozenset(
     {"reasoning", "compaction", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "additional_tools"}
 )
+FILLED: dict[str, Json] = {
+    "shell_call": {"environment": None},
+    "shell_call_output": {"max_output_length": None},
+    "tool_search_call": {"call_id": None, "execution": "client"},
+    "tool_search_output": {"call_id": None, "execution": "client"},
+}
+"""What OpenAI tells of an item though a client may leave it out."""
+LIMITS: Json = {"timeout_ms": None, "max_output_length": None}
+"""The same of the action of a shell call."""
 LONGEST_ID = 128
 ROLES = ("user", "assistant", "system", "developer")
 
 CHECKS = {
-    "message": fields({"role": one_of(*ROLES)}, required=("role", "content")),
+    "message": fields({"role": one_of(*ROLES), "phase": one_of("commentary", "final_answer")}, required=("role", "content")),
     "function_call": fields({"call_id": string, "name": string, "arguments": string}, required=("call_id", "name", "arguments")),
     "function_call_output": fields({"call_id": string}, required=("call_id", "output")),
     "custom_tool_call": fields({"call_id": string, "name": string, "input": string}, required=("call_id", "name", "input")),
@@ -120,7 +129,10 @@ def _listed(item: Json, *, fresh: bool) -> Json:
     id = item.get("id")
     if fresh or not is_id(id):
         id = new(PREFIXES.get(kind, "item_"))
-    kept = {"id": id, "type": kind, **{name: value for name, value in item.items() if name not in ("id", "type") and value is not None}}
+    given = {name: value for name, value in item.items() if name not in ("id", "type") and value is not None}
+    kept = {"id": id, "type": kind, **FILLED.get(kind, {}), **given}
+    if kind == "shell_call" and isinstance(kept.get("action"), dict):
+        kept["action"] = {**LIMITS, **kept["action"]}
     if kind not in WITHOUT_STATUS and kept.get("status") not in ("completed", "incomplete"):
         kept["status"] = "completed"
     if kind == "message":

@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RESPONSE, ITEM, CONVERSATION, CONVERSATION_ITEM = "response", "response_item", "conversation", "conversation_item"
-DAY = 86_400.0
-KEPT = 30 * DAY
-"""Seconds that a response is kept: as long as at OpenAI."""
-CONVERSATION_KEPT = 365 * DAY
-"""Seconds that a conversation is kept after somebody has last added to it."""
 LONGEST = 8 << 20
 """Bytes of items that may stand before a request: more than any model reads, unless it is pictures."""
 AT_ONCE = 200
@@ -126,7 +121,7 @@ async def _before_response(objects: Objects, id: Any, team: str) -> list[Json]:
     if found is None:
         raise Refusal(
             400,
-            f"Previous response with id '{id[:200]}' not found. It may be past its {KEPT / DAY:g} days, or was made with `store: false`.",
+            f"Previous response with id '{id[:200]}' not found. It may be past its time, or was made with `store: false`.",
             param="previous_response_id",
             code="previous_response_not_found",
         )
@@ -193,11 +188,11 @@ async def keep(
         own = listed(input_items)
         if past is None:
             past = await history({**body, "input": ()}, team, serving)
-        conversation = conversation_of(body)
+        conversation, lifetimes = conversation_of(body), serving.snapshot.lifetimes
         if conversation is not None:
-            await append(objects, conversation, team, [*own, *response["output"]])
+            await append(objects, conversation, team, [*own, *response["output"]], keep=lifetimes.conversations)
         if body.get("store") is not False:
-            await put(objects, response, [*past, *own], team)
+            await put(objects, response, [*past, *own], team, keep=lifetimes.responses)
     except (StoreError, Taken, Refusal) as error:
         log.warning("response %s was not kept: %s", response.get("id"), error)
 
@@ -207,22 +202,22 @@ def kept(response: Json, items: list[Json], **more: Any) -> Json:
     return {"response": response, "input": items, "size": size_of(items) + size_of(response["output"]), **more}
 
 
-async def put(objects: Objects, response: Json, items: list[Json], team: str) -> None:
-    """Raises StoreError, Taken."""
+async def put(objects: Objects, response: Json, items: list[Json], team: str, *, keep: float) -> None:
+    """`keep`: seconds. Raises StoreError, Taken."""
     now = time.time()
-    whole = Object(response["id"], RESPONSE, team, kept(response, items), now, until=now + KEPT)
-    await objects.create(whole, *parts_of(response, team, now))
+    whole = Object(response["id"], RESPONSE, team, kept(response, items), now, until=now + keep)
+    await objects.create(whole, *parts_of(response, team, now, now + keep))
 
 
-def parts_of(response: Json, team: str, now: float) -> list[Object]:
+def parts_of(response: Json, team: str, now: float, until: float | None) -> list[Object]:
     """What a response has said, by the ids that clients may refer to."""
     id = response["id"]
-    return [Object(item["id"], ITEM, team, item, now, parent=id, until=now + KEPT) for item in response["output"] if item.get("id")]
+    return [Object(item["id"], ITEM, team, item, now, parent=id, until=until) for item in response["output"] if item.get("id")]
 
 
-async def append(objects: Objects, id: str, team: str, items: Sequence[Json], *, once: bool = False) -> list[Json]:
-    """Adds items, which have ids, to a conversation; those whose ids are there already get others. Gives them as they are there. `once`: if
-    the last of them is there, all are. Raises Refusal(404), StoreError."""
+async def append(objects: Objects, id: str, team: str, items: Sequence[Json], *, keep: float, once: bool = False) -> list[Json]:
+    """Adds items, which have ids, to a conversation, which is kept for `keep` seconds from now; those whose ids are there already get
+    others. Gives them as they are there. `once`: if the last of them is there, all are. Raises Refusal(404), StoreError."""
     if await objects.get(CONVERSATION, team, id) is None:
         raise no_conversation(id)
     try:
@@ -232,7 +227,7 @@ async def append(objects: Objects, id: str, team: str, items: Sequence[Json], *,
             return list(items)
         items = listed(items, fresh=True)
         await objects.create(*_placed(id, team, items))
-    if await grown(objects, id, team, size_of(items)) is None:  # deleted meanwhile
+    if await grown(objects, id, team, size_of(items), keep=keep) is None:  # deleted meanwhile
         for item in items:
             await objects.delete(CONVERSATION_ITEM, team, item_key(id, item["id"]))
         raise no_conversation(id)
@@ -249,11 +244,11 @@ def item_key(conversation: str, item: str) -> str:
     return f"{conversation}:{item}"
 
 
-async def grown(objects: Objects, id: str, team: str, by: int) -> Object | None:
+async def grown(objects: Objects, id: str, team: str, by: int, *, keep: float) -> Object | None:
     """The conversation with so many bytes more, and its time begun anew; None if it has been deleted."""
     while (there := await objects.get(CONVERSATION, team, id)) is not None:
         body = {**there.body, "size": max(0, there.body["size"] + by)}
-        if (now := await objects.change(there, body, until=time.time() + CONVERSATION_KEPT)) is not None:
+        if (now := await objects.change(there, body, until=time.time() + keep)) is not None:
             return now
     return None
 

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import httpx2
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
@@ -189,6 +190,31 @@ def test_a_large_file_is_held_on_disk_and_not_in_memory(serve: Any, sdk: Any) ->
 
     assert made["bytes"] == got == size
     assert grown < 30_000  # KiB, of client and gateway together
+
+
+@pytest.mark.parametrize("size", [1, 3_000_000])
+def test_a_download_says_how_long_it_is(serve: Any, sdk: Any, size: int) -> None:
+    served = serve()
+    data = os.urandom(size)
+    id = sdk(served).files.create(file=("a.bin", data), purpose="user_data").id
+
+    for _ in range(2):  # over one connection
+        answer = served.client.get(f"/v1/files/{id}/content")
+        assert (answer.headers["content-length"], answer.content == data) == (str(size), True)
+        assert "transfer-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize("left", [1_500_000, 5_000_000], ids=["shorter", "longer"])
+def test_a_download_that_is_not_as_long_as_it_should_be_breaks_off(serve: Any, sdk: Any, tmp_path: Path, left: int) -> None:
+    served = serve()
+    id = sdk(served).files.create(file=("a.bin", bytes(3_000_000)), purpose="user_data").id
+    [path] = [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
+    os.truncate(path, left)
+
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+        served.client.get(f"/v1/files/{id}/content")
+
+    assert served.client.get("/v1/files").status_code == 200
 
 
 def test_an_upload_in_parts_becomes_a_file(serve: Any, sdk: Any) -> None:

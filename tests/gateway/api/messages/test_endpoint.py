@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -161,6 +162,67 @@ def test_refusals_have_anthropics_envelope(gateway: Gateway, provider: Make) -> 
         told = reply.json()
         assert (told["type"], told["request_id"]) == ("error", reply.headers["request-id"])
     assert replies[2].json()["error"]["message"].startswith("prompt is too long: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("POST", "/v1/messages/batches", 404, "not_found_error"),
+        ("POST", "/v1/messages/batches/none/results", 404, "not_found_error"),
+        ("POST", "/v1/v1/messages/none", 404, "not_found_error"),
+        ("GET", "/v1/messages", 405, "invalid_request_error"),
+        ("DELETE", "/v1/messages/count_tokens", 405, "invalid_request_error"),
+    ],
+)
+def test_an_address_that_is_not_served_is_refused_in_the_same_envelope(
+    gateway: Gateway, provider: Make, method: str, path: str, status: int, kind: str
+) -> None:
+    served = alone(gateway, provider, said("Hi"))
+
+    reply = served.client.request(method, path, json={} if method == "POST" else None)
+
+    told = reply.json()
+    assert (reply.status_code, told["type"], told["error"]["type"]) == (status, "error", kind)
+    assert told["request_id"] == reply.headers["request-id"] == reply.headers["x-request-id"]
+    assert told["error"].keys() == {"type", "message"}
+
+
+@pytest.mark.parametrize(("path", "versioned"), [("/v1/models", True), ("/v1/models/m", True), ("/v1/models", False)])
+def test_who_asks_for_models_with_anthropics_version_is_refused_in_its_envelope(
+    gateway: Gateway, provider: Make, path: str, versioned: bool
+) -> None:
+    served = alone(gateway, provider, said("Hi"))
+    version = {"anthropic-version": "2023-06-01"} if versioned else {}
+
+    reply = served.client.get(path, headers={"authorization": "Bearer sk-none", **version})
+
+    assert (reply.status_code, reply.json().get("type")) == (401, "error" if versioned else None)
+    assert reply.json()["error"]["type"] == ("authentication_error" if versioned else "invalid_request_error")
+
+
+def test_a_body_that_is_too_large_is_refused_in_the_same_envelope(gateway: Gateway, provider: Make) -> None:
+    served = gateway({"server": {"max_body": "1KiB"}, "providers": {"p": provider(said("Hi")).account()}, "models": route("p/x")})
+
+    reply = ask(served, system="word " * 1000)
+
+    assert (reply.status_code, reply.json()["type"], reply.json()["error"]["type"]) == (413, "error", "request_too_large")
+
+
+def test_who_finds_no_place_is_told_so_in_the_same_envelope(gateway: Gateway, provider: Make) -> None:
+    one = provider((HOLD, *said("Hi")), said("Hi"))
+    served = gateway({"server": {"max_in_flight": 1, "queue": 0}, "providers": {"p": one.account()}, "models": route("p/x")})
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, served)
+        assert one.reached.wait(PATIENCE)
+        full, stranger = ask(served), ask(served, headers={"authorization": "Bearer sk-none"})
+        one.let_go()
+        assert first.result().status_code == 200
+
+    told = full.json()
+    assert (full.status_code, told["type"], told["error"]["type"]) == (503, "error", "overloaded_error")
+    assert (told["request_id"], full.headers["retry-after"]) == (full.headers["request-id"], "1")
+    assert (stranger.status_code, stranger.json()["error"]["type"]) == (401, "authentication_error")
 
 
 def test_a_stream_that_breaks_off_ends_in_an_error_event(gateway: Gateway, provider: Make) -> None:

@@ -200,3 +200,21 @@ def test_what_chat_calls_otherwise_is_refused(desk: Open, provider: Make) -> Non
         client.responses.create(model="m", input="Hello", extra_body={"max_tokens": 5})
 
     assert (caught.value.param, caught.value.code) == ("max_tokens", "unsupported_parameter")
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses/compact"])
+@pytest.mark.parametrize("told", ["messages", "messages[0].content", None], ids=["whole", "part", "counted here"])
+def test_a_prompt_that_is_too_long_is_told_of_the_field_that_the_client_knows(
+    desk: Open, provider: Make, path: str, told: str | None
+) -> None:
+    error = {"message": "too long", "type": "invalid_request_error", "param": told, "code": "context_length_exceeded"}
+    one = provider(answer(400, {"error": error}))
+    zhipu = {**one.account(), "vendor": "zhipu", "api_key": "id.secret"}
+    config = {"providers": {"p": zhipu if told is None else one.account()}, "models": route("p/glm-4.5" if told is None else "p/x")}
+    client = desk(config).served.client
+
+    reply = client.post(path, json={"model": "m", "input": "word " * (250_000 if told is None else 1)})
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "context_length_exceeded")
+    assert reply.json()["error"]["param"] == "input"
+    assert len(one.requests) == (0 if told is None else 1)

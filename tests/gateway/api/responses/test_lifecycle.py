@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, InternalServerError, NotFoundError
 
-from gateway.api.responses.store import KEPT, LONGEST
+from gateway.api.responses.store import LONGEST
 from gateway.objects import Object
 from gateway.routing import begun
 from gateway.store.errors import StoreLost
@@ -16,6 +16,8 @@ from tests.gateway.api.responses.keeping import Desk, Open, desk, words
 from tests.gateway.provider import DONE, END, ROLE, STREAM, Make, Provider, answer, route, said, streamed, word
 
 __all__ = ["desk"]
+
+THIRTY_DAYS = 30 * 86_400.0
 
 CALL: Json = {"id": "call_1", "type": "function", "function": {"name": "weigh", "arguments": '{"box": 1}'}}
 TOOL: Any = {"type": "function", "name": "weigh", "parameters": {"type": "object", "properties": {"box": {"type": "integer"}}}}
@@ -172,13 +174,13 @@ def test_a_response_is_kept_for_thirty_days(desk: Open, provider: Make) -> None:
     here = at(desk, provider(said("One")))
     made = here.red.responses.create(model="m", input="Hello")
 
-    here.clock.ahead = KEPT - 60
+    here.clock.ahead = THIRTY_DAYS - 60
     assert here.red.responses.retrieve(made.id) == made
-    here.clock.ahead = KEPT + 60
+    here.clock.ahead = THIRTY_DAYS + 60
 
     with pytest.raises(NotFoundError):
         here.red.responses.retrieve(made.id)
-    with pytest.raises(BadRequestError, match="past its 30 days"):
+    with pytest.raises(BadRequestError, match="past its time"):
         here.red.responses.create(model="m", input="Again", previous_response_id=made.id)
 
 
