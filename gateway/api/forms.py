@@ -58,12 +58,12 @@ def _counted(details: Any) -> Json | None:
 
 
 def logprobs_in(told: Any) -> Json | None:
-    """Logprobs, as far as their lists are lists of objects; None for any other."""
+    """Logprobs with both their lists, as far as those are lists of objects; None for any other."""
     if told.__class__ is not dict:
         return None
     lists = [told[name] for name in ("content", "refusal") if told.get(name) is not None]
     if all(tokens.__class__ is list and all(token.__class__ is dict for token in tokens) for tokens in lists):
-        return told
+        return {"content": None, "refusal": None, **told}
     return None
 
 

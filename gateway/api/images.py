@@ -119,7 +119,8 @@ def picture(file: Json, name: str) -> Json:
 
 
 async def _served(endpoint: str, body: Json, exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot) -> None:
-    wanted = body.get("response_format") or ("b64_json" if body["model"].startswith(IN_BASE64) or body.get("stream") else "url")
+    usual = "b64_json" if body["model"].startswith(IN_BASE64) else "url"
+    wanted = "b64_json" if body.get("stream") else body.get("response_format") or usual  # a stream's events have no place for an address
     async with call(exchange, serving, key, snapshot, endpoint, body) as asked:
         answer = await asked.attempts.plain(asked.plan, lambda hop: [body], lambda hop, answers: checked(answers[0]))
         exchange.usage = used(answer)

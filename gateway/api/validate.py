@@ -195,6 +195,7 @@ def response_format(value: Any, path: str) -> None:
 
 
 LONGEST_NAME = 256
+LONGEST_IDENTIFIER = 64
 MOST_TOKENS = 2**31 - 1
 """No model has as many of anything: what is larger could not be added up, and vendors could not read it."""
 
@@ -204,6 +205,13 @@ def model_name(value: Any, path: str) -> None:
     string(value, path)
     if len(value) > LONGEST_NAME:
         raise invalid(path, f"Invalid '{path}': a name has at most {LONGEST_NAME} characters.", "string_above_max_length")
+
+
+def identifier(value: Any, path: str) -> None:
+    """Of an end user, as long as OpenAI takes it: it is told again."""
+    string(value, path)
+    if len(value) > LONGEST_IDENTIFIER:
+        raise invalid(path, f"Invalid '{path}': it has at most {LONGEST_IDENTIFIER} characters.", "string_above_max_length")
 
 
 CHAT: Mapping[str, Check] = {
@@ -236,11 +244,11 @@ CHAT: Mapping[str, Check] = {
     "audio": obj,
     "prediction": obj,
     "reasoning_effort": one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"),
-    "service_tier": string,
+    "service_tier": one_of("auto", "default", "flex", "scale", "priority", "fast", "ultrafast"),
     "verbosity": string,
     "web_search_options": obj,
     "prompt_cache_key": string,
-    "safety_identifier": string,
+    "safety_identifier": identifier,
 }
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -348,12 +356,19 @@ def embeddings(body: Json) -> Json:
         raise empty("input", "the array")
     first = type(given[0])
     if first is int:
-        array(token)(given, "input")
+        token_list(given, "input")
         return body
     if len(given) > MOST_INPUTS:
         raise invalid("input", f"Invalid 'input': at most {MOST_INPUTS} inputs are taken, but got {len(given)}.", "array_above_max_length")
-    array(_text if first is str else array(token, least=1))(given, "input")
+    array(_text if first is str else token_list)(given, "input")
     return body
+
+
+def token_list(value: Any, path: str) -> None:
+    """A list of tokens, of which there may be hundreds of thousands."""
+    if value.__class__ is list and value and {*map(type, value)} == {int} and min(value) >= 0:
+        return
+    array(token, least=1)(value, path)  # says which one is wrong
 
 
 def token(value: Any, path: str) -> None:

@@ -93,7 +93,8 @@ class Media:
             "total_tokens": words + pictures + out,
             "input_tokens_details": {"text_tokens": words, "image_tokens": pictures},
         }
-        return json_reply(200, {**told, "background": "opaque", "output_format": "png", "quality": "high", "size": size, "usage": usage})
+        told |= {"background": "opaque", "output_format": "png", "quality": "high", "size": f"{found[0]}x{found[1]}"}
+        return json_reply(200, {**told, "usage": usage})
 
     def _speech(self, account: str, model: Model, body: Json) -> Reply:
         for name in body.keys() - SPEECH_FIELDS:

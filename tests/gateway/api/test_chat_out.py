@@ -113,13 +113,13 @@ def test_what_a_provider_adds_of_its_own_is_passed_on() -> None:
     assert events[1]["choices"][0]["delta"] == {"content": "Hi", "mood": "good"}
 
 
-def test_logprobs_are_passed_on() -> None:
+def test_logprobs_are_passed_on_with_both_their_lists() -> None:
     with_logprobs = chunk({"content": "Hi"})
     with_logprobs["choices"][0]["logprobs"] = {"content": [{"token": "Hi"}]}
 
     events = stream([with_logprobs], [chunk({}, "stop")])
 
-    assert events[1]["choices"][0]["logprobs"] == {"content": [{"token": "Hi"}]}
+    assert events[1]["choices"][0]["logprobs"] == {"content": [{"token": "Hi"}], "refusal": None}
 
 
 def test_a_chunk_without_id_time_or_model_gets_the_gateways() -> None:
