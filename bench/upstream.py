@@ -1,11 +1,14 @@
 """A provider that costs next to nothing: the same answer to everybody, plain or in 50 events, as a bare protocol on asyncio."""
 
+import argparse
 import asyncio
-import sys
+import time
 
 import uvloop
 
 EVENTS = 50
+PAUSE = 0.002
+"""Seconds between two events, unless it is told another time."""
 USAGE = b'"usage":{"prompt_tokens":12,"completion_tokens":50,"total_tokens":62}'
 HEAD = b'"id":"chatcmpl-bench","created":1795400000,"model":"constant"'
 PLAIN = (
@@ -37,6 +40,8 @@ DONE = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 class Provider(asyncio.Protocol):
     """Takes one request after the other; each event goes out on its own."""
 
+    pause = PAUSE
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # TCP's are
         self.held = b""
@@ -60,16 +65,32 @@ class Provider(asyncio.Protocol):
         if self.transport.is_closing():
             return
         if number < EVENTS:
-            self.transport.write(FRAMES[number])
-            asyncio.get_running_loop().call_later(0.002, self.send, number + 1)
+            self.transport.write(self.frame(number))
+            asyncio.get_running_loop().call_later(self.pause, self.send, number + 1)
         else:
             self.transport.write(DONE)
 
+    def frame(self, number: int) -> bytes:
+        return FRAMES[number]
 
-async def main(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", port)
+
+class Stamped(Provider):
+    """Its words are the time at which they are sent, in nanoseconds of the machine's monotonic clock."""
+
+    def frame(self, number: int) -> bytes:
+        return FRAMES[number] if number == EVENTS - 1 else chunk(b'"content":"%019d"' % time.monotonic_ns())
+
+
+async def main(port: int, provider: type[Provider]) -> None:
+    server = await asyncio.get_running_loop().create_server(provider, "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between two events")
+    parser.add_argument("--stamped", action="store_true", help="words are the time at which they are sent")
+    arguments = parser.parse_args()
+    Provider.pause = arguments.pause
+    uvloop.run(main(arguments.port, Stamped if arguments.stamped else Provider))

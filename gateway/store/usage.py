@@ -35,6 +35,10 @@ class Asked(Struct, frozen=True):
     served_model: str | None = None
     models: tuple[str, ...] = ()
     """Asked for by one of these names."""
+    teams: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    """Of one of these."""
     group_by: tuple[str, ...] = ()
     """Of GROUPS, in the order that rows are sorted by. Days are UTC's."""
     limit: int = 10_000
@@ -83,8 +87,8 @@ async def _statement(connection: AsyncConnection, asked: Asked) -> Select[Any]:
     def grouped(table: Any, day: ColumnElement[Any], summed: list[ColumnElement[int]], ranges: ColumnElement[bool]) -> Select[Any]:
         names = [day.label("day") if name == "day" else table.c[name].label(name) for name in (*asked.group_by, "currency")]
         wanted = [table.c[name] == value for name in FILTERS if (value := getattr(asked, name)) is not None]
-        if asked.models:
-            wanted.append(table.c.model.in_(asked.models))
+        several = (("model", asked.models), ("team", asked.teams), ("key", asked.keys), ("user", asked.users))
+        wanted += [table.c[name].in_(values) for name, values in several if values]
         return select(*names, *summed).where(ranges, *wanted).group_by(*names)
 
     days = or_(false(), *(and_(usage_daily.c.day >= low, usage_daily.c.day < high) for low, high in runs))
@@ -122,7 +126,7 @@ async def requests(store: "Store", asked: Asked) -> AsyncIterator[dict[str, Any]
 
 
 async def request(store: "Store", request_id: str, team: str | None = None) -> list[dict[str, Any]]:
-    """What was written of a request, of that team if one is told: several rows if its client used the id again. Reads the whole table."""
+    """What was written of a request, of that team if one is told: several rows if its client used the id again."""
     wanted = [usage.c.request_id == request_id] + ([usage.c.team == team] if team is not None else [])
     async with store.reading() as connection:
         found = await connection.execute(select(usage).where(*wanted).order_by(usage.c.time).limit(100))

@@ -6,40 +6,17 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
-from gateway.store.engine import Store
 from gateway.store.rollup import Kept, forget, roll_up
 from gateway.store.tables import usage, usage_daily
 from gateway.store.usage import Asked, report
-from tests.store.stores import DAY, NOON, opened
+from tests.store.million import DAYS, fill
+from tests.store.stores import NOON, opened
 
 T = TypeVar("T")
-DAYS = 40
 WITHIN = 2.0
 """Seconds that a report may take."""
-NUMBERS = {
-    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT 1000000)",
-    "postgresql": "WITH n(i) AS (SELECT generate_series(0, 999999))",
-}
-REST = """
-INSERT INTO usage (id, time, team, key, "user", account, model, served_model, kind, currency, prompt_tokens, cached_tokens,
-    completion_tokens, reasoning_tokens, cost, estimated, started, endpoint, jurisdiction, status, attempts, price_as_of, first_token_ms,
-    total_ms, overhead_ms, finish, request_id, changes, decision, granted, tags)
-{numbers}
-SELECT 'id' || i, :first + i * CAST(:step AS DOUBLE PRECISION), 'team' || (i % 10), 'key' || (i % 30), '', 'zhipu',
-    'gpt-' || (i % 7), 'glm-5.2', 'ok', 'CNY', 100, 0, 50, 0, 1000000, false, :first, 'chat', 'cn-mainland', 200, 1, '2026-11-01',
-    1, 2, 1, 'stop', 'req_' || i, '', :decision, '', ''
-FROM n
-"""
-
-
-async def fill(store: Store) -> None:
-    """Requests of ten teams over the last days, made by the database itself."""
-    statement = text(REST.format(numbers=NUMBERS[store.location.dialect]))
-    async with store.writing() as connection:
-        values = {"first": NOON - DAYS * DAY, "step": (DAYS * DAY - 60) / 1_000_000, "decision": '{"config":"c","hops":["a/b"]}' * 4}
-        await connection.execute(statement, values)
 
 
 async def timed(work: Awaitable[T]) -> tuple[T, float]:
@@ -50,7 +27,7 @@ async def timed(work: Awaitable[T]) -> tuple[T, float]:
 def test_a_report_of_a_million_requests_takes_two_seconds_at_most(url: str, journal: Path) -> None:
     async def main() -> None:
         async with opened(url, journal) as store:
-            await fill(store)
+            await fill(store, NOON)
             await roll_up(store)
 
             found, seconds = await timed(report(store, Asked(group_by=("team", "day"))))
