@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 Sink = Callable[[Record], None]
 """Takes the record of each finished exchange. Quick, and never failing."""
+Noted = Callable[[str, str], Awaitable[None]]
+"""Is told the revisions of the config before and after."""
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Page = Callable[[Exchange], Awaitable[None]]
 """Answers one request beside the API."""
@@ -74,6 +76,8 @@ class App:
         self.draining = False
         self.reload_failed = ""
         """Why the files on disk are not what is running, if they are not."""
+        self.noted: Noted | None = None
+        """Writes down that other files are running, where there is a log of changes."""
 
     async def open(self) -> None:
         """In the event loop that will serve."""

@@ -53,8 +53,8 @@ class Price(Block):
 
     currency: Currency
     tiers: list[Tier] = []
-    units: dict[Literal["images", "seconds", "characters"], Amount] = {}
-    """For one of them."""
+    units: dict[Literal["images", "seconds", "characters", "calls"], Amount] = {}
+    """For one of them. `calls`: of the provider, of which a long text to moderate takes several."""
     source: str
     as_of: date
     note: str | None = None

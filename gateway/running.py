@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from gateway.observe.scraped import Scraped
 from gateway.settings import Server
 from gateway.simulate import Simulators, parse_account
 from gateway.state.opening import state_of
+from gateway.store.audit import reloaded
 from gateway.store.engine import Store
 from gateway.store.ledger import StoreLedger
 from gateway.store.objects import StoredObjects
@@ -91,6 +93,8 @@ def make_app(settings: Settings, directory: Path | None) -> App:
         files=file_store(told.files),
     )
     app.serving.tuned = tuned
+    if directory is not None:
+        app.noted = partial(reloaded, store, str(directory))
     metrics.gauges = app.gauges
     if settings.gateway.admin.key:
         app.admin = LazyAdmin(app, settings.gateway.admin.key, directory, store, ring)

@@ -1,4 +1,4 @@
-"""Answers on their way out, in fewer steps where uvicorn is who sends them.
+"""Answers on their way out and requests on their way in, in fewer steps where uvicorn is who sends and takes them.
 
 uvicorn looks at each header for signs that end a line, which ours cannot have, and at each message for what it may be: that takes as
 long as all else that is done to send it.
@@ -10,6 +10,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = list[tuple[bytes, bytes]]
 CLOSE = (b"connection", b"close")
 CHUNKED = (b"transfer-encoding", b"chunked")
@@ -58,6 +59,17 @@ def put_piece(send: Send, data: bytes) -> bool:
         return False
     cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
     return True
+
+
+def taken(receive: Receive) -> bytes | None:
+    """The body of a request that has come as a whole; None where there is something to wait for."""
+    cycle = getattr(receive, "__self__", None)
+    if cycle.__class__ is not RequestResponseCycle or cycle.more_body or cycle.disconnected or cycle.response_complete:
+        return None
+    cycle.flow.resume_reading()
+    cycle.message_event.clear()
+    body, cycle.body = bytes(cycle.body), bytearray()
+    return body
 
 
 # ---- what uvicorn does, and expects to have been done ----

@@ -223,7 +223,11 @@ async def _reload_when(wanted: asyncio.Event, app: App, directory: Path) -> None
     while True:
         await wanted.wait()
         wanted.clear()
+        before = app.serving.snapshot.revision
         await asyncio.to_thread(reload, app, directory)
+        after = app.serving.snapshot.revision
+        if app.noted is not None and after != before:
+            await app.noted(before, after)
 
 
 async def run_simulators(application: Asgi, sock: socket.socket, *, ready: Callable[[], None]) -> None:

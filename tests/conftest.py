@@ -11,11 +11,14 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+import certifi
 import httpx
 import pytest
 import uvloop
@@ -44,6 +47,7 @@ PATIENCE = 20.0
 """Seconds after which something that should happen at once has not happened. Nobody waits that long unless a test fails."""
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Without certificates, which take a while to load."""
+END = "-----END CERTIFICATE-----"
 KEY = "sk-of-the-team"
 TEAM: Json = {"schema": "banjia/team.v1", "team": "red", "keys": [{"name": "main", "key": KEY}], "jurisdiction": "cn-mainland"}
 
@@ -153,6 +157,19 @@ def no_proxies() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Clients, ours and those that we start, know one authority instead of all: to load those takes each of them 30 ms of the processor,
+    and nothing that is tested shows a certificate of theirs."""
+    text = Path(certifi.where()).read_text("ascii")
+    path = tmp_path_factory.mktemp("certificates") / "one.pem"
+    path.write_text(text[: text.index(END) + len(END)] + "\n", "ascii")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(path))
+        patch.setattr(certifi, "where", lambda: str(path))
+        yield
+
+
 @pytest.fixture(scope="session")
 def background() -> Iterator[Background]:
     made = Background()
@@ -163,6 +180,12 @@ def background() -> Iterator[Background]:
 @pytest.fixture
 def gateway(background: Background) -> Iterator[Callable[..., Served]]:
     """Serves gateways until the test is over. Keywords go to App."""
+    with gateways(background) as serve:
+        yield serve
+
+
+@contextmanager
+def gateways(background: Background) -> Iterator[Callable[..., Served]]:
     closing: list[Callable[[], None]] = []
 
     def serve(config: Json, *teams: Json, **options: Any) -> Served:

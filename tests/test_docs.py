@@ -149,6 +149,8 @@ SECTIONS: dict[type[Block], str] = {
     settings.Policy: "`policy`",
     settings.Storage: "`storage`",
     settings.Files: "`files`",
+    settings.Responses: "`responses`",
+    settings.TeamResponses: "`responses` of a team",
     settings.State: "`state`",
     settings.Grant: "`grants[]`",
     settings.Limits: "`limits`",

@@ -8,6 +8,7 @@ from msgspec import Struct
 NANO = 9
 """Decimals of an amount that are kept."""
 MILLION = 1_000_000
+CALLS = "calls"
 
 
 class Rate(Struct, frozen=True):
@@ -33,7 +34,7 @@ class Rates(Struct, frozen=True):
     as_of: str
     """The day for which the list was stated, as in 2026-11-02."""
     units: Mapping[str, int] = {}
-    """What one image, second or character costs, in nano units."""
+    """What one image, second, character or call costs, in nano units."""
 
     def of(self, prompt: int) -> Rate:
         """The tier that prices a whole request with a prompt of that many tokens; the model costs nothing by tokens if it has none."""
@@ -51,8 +52,8 @@ def cost(rates: Rates, prompt: int, cached: int, completion: int) -> int:
 
 
 def cost_of_units(rates: Rates, used: Mapping[str, int]) -> int:
-    """What images, seconds or characters cost, in nano units; those without a price cost nothing."""
-    return sum(used.get(unit, 0) * price for unit, price in rates.units.items())
+    """What images, seconds, characters or calls cost, in nano units; those without a price cost nothing. One call where none are told."""
+    return sum(used.get(unit, unit == CALLS) * price for unit, price in rates.units.items())
 
 
 def expected(rates: Rates, prompt_tokens: int, answer_tokens: int) -> int:

@@ -116,7 +116,7 @@ class Booking:
         rates = self._snapshot.catalog.rates(hop.account.vendor, hop.target.model.id)
         if rates is None:
             return 0
-        nano = expected(rates, prompt, answer) + (cost_of_units(rates, units) if units else 0)
+        nano = expected(rates, prompt, answer) + (cost_of_units(rates, units) if rates.units else 0)
         return converted(nano, rates.currency, currency, self._snapshot.catalog)
 
     # ---- at each attempt ----
@@ -282,7 +282,7 @@ class Booking:
             if rates is not None:
                 nano = cost(rates, prompt, min(cached, prompt), completion)
                 if rates.units:
-                    nano += cost_of_units(rates, {unit: ceil(part.usage.get(unit) or 0) for unit in rates.units})
+                    nano += cost_of_units(rates, {unit: ceil(part.usage[unit] or 0) for unit in rates.units if unit in part.usage})
                 currency, as_of = currency or rates.currency, as_of or rates.as_of
                 total += converted(nano, rates.currency, currency, self._snapshot.catalog)
         self._nano, self._currency = total, currency
@@ -310,6 +310,8 @@ def units_of(endpoint: str, body: Json) -> Mapping[str, int]:
     """What a request asks for of that which is not billed by tokens, as far as it says so itself."""
     if endpoint in ("images", "image_edits"):
         return {"images": body.get("n") or 1}
+    if endpoint == "moderations" and isinstance(body["input"], list) and isinstance(body["input"][0], str):
+        return {"calls": len(body["input"])}
     return {"characters": len(body["input"])} if endpoint == "speech" else {}
 
 

@@ -3,9 +3,12 @@
 import asyncio
 from array import array
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from math import isfinite
 from sys import byteorder
 from typing import Any
+
+from msgspec import Raw
 
 from gateway import tokens
 from gateway.api import validate
@@ -19,6 +22,13 @@ from gateway.api.wire import Exchange, Refusal, header_text, refusal_of
 from gateway.routing.attempt import Attempts
 from gateway.snapshot import Hop, Key, Snapshot
 from providers.base import Fault, Json, encode
+
+MANY_NUMBERS = 100_000
+"""Numbers of a reply that take a few milliseconds to write."""
+MOST_NUMBERS = 1_000_000
+"""Of one answer of a provider: reading them takes some 30 ms."""
+WIDE = 4096
+"""Numbers of a vector, where the catalog does not say."""
 
 
 async def embeddings(exchange: Exchange, serving: Serving, deployment: str = "") -> None:
@@ -45,9 +55,7 @@ async def _embeddings(exchange: Exchange, serving: Serving, key: Key, snapshot: 
         whole = await attempts.plain(
             plan,
             lambda hop: [{**body, "input": batch} for batch in batches(texts, hop)],
-            lambda hop, answers: joined(
-                answers, len(texts), hop.target.model.id, width=body.get("dimensions", 0), base64=body.get("encoding_format") == "base64"
-            ),
+            lambda hop, answers: joined(answers, len(texts), hop.target.model.id, width=body.get("dimensions", 0)),
         )
         exchange.usage = whole["usage"]
     except Fault as fault:
@@ -56,6 +64,7 @@ async def _embeddings(exchange: Exchange, serving: Serving, key: Key, snapshot: 
         deadline.close()
         attempts.close(exchange.usage)
     await stays(exchange, serving, key, snapshot)
+    whole = await said(whole, base64=body.get("encoding_format") == "base64")
     await exchange.answer(200, encode(whole))
 
 
@@ -85,12 +94,13 @@ async def texts_of(given: Any) -> list[str]:
 
 
 def batches(texts: list[str], hop: Hop) -> list[list[str]]:
-    """The inputs in calls as large as the hop's model takes."""
-    most = hop.target.model.batch or len(texts)
+    """The inputs in calls as large as the hop's model takes, and with answers as large as can be read in one step."""
+    model = hop.target.model
+    most = min(model.batch or len(texts), MOST_NUMBERS // (model.dimensions or WIDE))
     return [texts[at : at + most] for at in range(0, len(texts), most)]
 
 
-def joined(answers: list[Json], count: int, model: str, *, width: int, base64: bool) -> Json:
+def joined(answers: list[Json], count: int, model: str, *, width: int) -> Json:
     """One reply with the vectors of all answers in the order of the input. Raises Fault("broken") where a provider left some out, or gave
     others than were asked for. `width`: numbers of each, 0 if any will do."""
     vectors = [numbers(item["embedding"]) for answer in answers for item in in_order(answer["data"])]
@@ -101,15 +111,23 @@ def joined(answers: list[Json], count: int, model: str, *, width: int, base64: b
         raise Fault(
             "broken", f"the provider gave vectors of {', '.join(map(str, sorted(widths)))} numbers" + f" and not of {width}" * bool(width)
         )
-    data = [
-        {"object": "embedding", "index": index, "embedding": in_base64(vector) if base64 else vector}
-        for index, vector in enumerate(vectors)
-    ]
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     usages = [usage_in(answer.get("usage")) or {} for answer in answers]
     prompt = sum(usage.get("prompt_tokens") or 0 for usage in usages)
     total = sum(usage.get("total_tokens") or 0 for usage in usages)
     usage = {"prompt_tokens": prompt or total, "total_tokens": total or prompt}
     return {"object": "list", "data": data, "model": name_of(answers[0].get("model")) or model, "usage": usage}
+
+
+async def said(whole: Json, *, base64: bool) -> Json:
+    """The reply with its vectors as they are sent. Many are written in a thread, one by one, so that others have their turn in between."""
+    if len(whole["data"]) * len(whole["data"][0]["embedding"]) > MANY_NUMBERS:
+        return await asyncio.to_thread(_said, whole, in_base64 if base64 else lambda vector: Raw(encode(vector)))
+    return _said(whole, in_base64) if base64 else whole
+
+
+def _said(whole: Json, form: Callable[[list[float]], Any]) -> Json:
+    return {**whole, "data": [{**item, "embedding": form(item["embedding"])} for item in whole["data"]]}
 
 
 def in_order(items: list[Json]) -> list[Json]:

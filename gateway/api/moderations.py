@@ -62,17 +62,19 @@ ROUTES: Routes = {"/v1/moderations": {"POST": moderations}}
 
 async def _moderations(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:
     items = items_of(body["input"])
+    usage = {"characters": sum(len(item.text) for item in items)}
     team = snapshot.teams.get(key.team)
     lists = team.words if team is not None else NO_WORDS
     if vendor_asked(body["model"], key, snapshot, lists):
         told = await ask(exchange, serving, key, snapshot, body["model"], items)
+        usage["calls"] = told.pop("calls")
     else:
         told = {"model": body["model"], "results": [None] * len(items)}
         await by_lists_alone(exchange, key, snapshot, body, items, lists)
     if lists:
         found = await by_lists(lists, items)
         told["results"] = [one if other is None else joined([one, other]) for one, other in zip(found, told["results"], strict=True)]
-    exchange.usage = {"characters": sum(len(item.text) for item in items)}
+    exchange.usage = usage
     await exchange.answer(200, encode({"id": f"modr-{token_hex(16)}", **told}))
 
 
@@ -169,7 +171,7 @@ async def by_lists(lists: WordLists, items: list[Item]) -> list[Json]:
 
 
 async def ask(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, model: str, items: list[Item]) -> Json:
-    """{"model", "results"} of a provider. Raises Refusal."""
+    """{"model", "results", "calls"} of a provider. Raises Refusal."""
     parts = [{"content": item.parts} for item in items if item.parts is not None]
     plan = await planned("moderations", {"model": model, "messages": parts}, exchange, key, snapshot, serving)
     if exchange.keep is None:  # what is kept is not in vain if the client has left
@@ -207,4 +209,4 @@ def whole(answers: list[Json], counts: list[int], model: str) -> Json:
     """A result for each input out of those of its calls. Raises one of SHAPELESS for what is no result."""
     rest = iter(answers)
     results = [joined([next(rest)["results"][0] for _ in range(count)]) for count in counts]
-    return {"model": name_of(answers[0].get("model")) or model, "results": results}
+    return {"model": name_of(answers[0].get("model")) or model, "results": results, "calls": len(answers)}

@@ -90,6 +90,7 @@ def received(endpoint: str, exchange: Exchange, serving: Serving) -> tuple[Key, 
 
 async def planned(endpoint: str, body: Json, exchange: Exchange, key: Key, snapshot: Snapshot, serving: Serving) -> Plan:
     """The plan for a request that has been checked, with at least one hop, and with what it may use reserved. Raises Refusal."""
+    await exchange.others()  # it has just been checked
     facts = facts_of(endpoint, body, exchange.size)
     resolved = None
     if serving.tuned is not None and facts.model.startswith(PREFIX):

@@ -1,9 +1,11 @@
 """Large bodies are weighed before they are decoded: a decoder cannot be stopped, and everybody else waits as long as it takes.
 
-What takes time is not text but what is built: 20 MB of `[],` would be six million lists, in two seconds and half a gigabyte.
+What takes time is not text but what is built: 20 MB of `[],` would be six million lists, in two seconds and half a gigabyte. And escapes:
+a sign that is written as `\\u4e2d` takes ten times as long as the same in UTF-8.
 """
 
 import asyncio
+import re
 from typing import Any
 
 SMALL = 256 << 10
@@ -14,29 +16,75 @@ MOST_NODES = 100_000
 """Objects, lists and fields of a body, whose decoding takes some 40 ms at most."""
 MOST_ITEMS = 500_000
 """Values that stand one beside the other: numbers are cheaper than lists."""
+MOST_ESCAPES = 2_000_000
+"""Backslashes, whose decoding takes some 40 ms at most."""
+LARGE = 4 << 20
+"""Bytes of a body whose escapes are worth turning into UTF-8 first: ordinary ones take less time to decode than that."""
+DENSE, MOST_PAIRS = 100, 1000
+"""Escapes of a slice that are many; and pairs of them, for one sign together, that are so many that they take less time as they are."""
+KEPT = re.compile(rb"\\(?:U|u00(?:[01]|22|5[cC]))")
+"""Escapes that JSON needs, and what is none of JSON's."""
+UNFINISHED = re.compile(rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2})?(?:\\(?:u[0-9a-fA-F]{0,3})?)?$")
+"""The beginning of an escape, or of a pair of them, at the end of a slice."""
 DEEPEST = 200
 """Levels of lists and objects in each other: what goes through a request by recursion never comes near Python's own limit."""
 
 
-async def too_heavy(raw: bytes) -> bool:
-    """Whether JSON has more nodes or items than are taken; others go on meanwhile. What is no JSON is counted too."""
-    nodes = items = quoted = 0
+async def too_heavy(raw: bytes, most_items: int = MOST_ITEMS) -> bool:
+    """Whether JSON has more nodes, items or escapes than are taken; others go on meanwhile. What is no JSON is counted too."""
+    nodes = items = escapes = quoted = 0
     open_escape = b""
     for start in range(0, len(raw), SLICE):
         piece = open_escape + raw[start : start + SLICE]
         odd = (len(piece) - len(piece.rstrip(b"\\"))) % 2
         piece, open_escape = (piece[:-1], b"\\") if odd else (piece, b"")
         if b"\\" in piece:
+            escapes += piece.count(b"\\")
             piece = piece.replace(b"\\\\", b"").replace(b'\\"', b"")
         parts = piece.split(b'"')
         outside = b" ".join(parts[quoted::2])
         quoted ^= (len(parts) - 1) % 2
         nodes += outside.count(b"{") + outside.count(b"[") + outside.count(b":")
         items += outside.count(b",")
-        if nodes > MOST_NODES or items > MOST_ITEMS:
+        if nodes > MOST_NODES or items > most_items or escapes > MOST_ESCAPES:
             return True
         await asyncio.sleep(0)
     return False
+
+
+async def lightened(raw: bytes) -> bytes:
+    """The same JSON with most of its `\\u` escapes in UTF-8, if it is large and has many; others go on meanwhile."""
+    if len(raw) < LARGE or b"\\" not in raw:
+        return raw
+    pieces = []
+    start = 0
+    try:
+        while start < len(raw):
+            end = _between(raw, start, min(start + SLICE, len(raw)))
+            pieces.append(_in_utf8(raw[start:end]))
+            start = end
+            await asyncio.sleep(0)
+    except UnicodeError:  # no decoder will take that
+        return raw
+    return b"".join(pieces)
+
+
+def _between(raw: bytes, start: int, end: int) -> int:
+    """Where a slice may end without cutting a sign in two: at `end`, or a little before."""
+    if end == len(raw):
+        return end
+    if unfinished := UNFINISHED.search(raw, end - 12, end):
+        end = unfinished.start()
+    piece = raw[start:end]
+    return end - (len(piece) - len(piece.rstrip(b"\\"))) % 2
+
+
+def _in_utf8(piece: bytes) -> bytes:
+    """What is not easily said so stays as it is. Raises UnicodeError for half a pair."""
+    many = piece.count(b"\\u") > DENSE and piece.count(b"\\ud8") + piece.count(b"\\uD8") < MOST_PAIRS
+    if not many or not piece.isascii() or KEPT.search(piece):
+        return piece
+    return piece.decode("raw_unicode_escape").encode("utf-16-le", "surrogatepass").decode("utf-16-le").encode()
 
 
 def deeper(value: Any, most: int) -> bool:

@@ -11,13 +11,13 @@ from urllib.parse import parse_qsl, quote
 from msgspec import DecodeError, Raw, Struct, ValidationError
 
 from gateway.api.booking import LEFT, Booking
-from gateway.api.weight import DEEPEST, MOST_ITEMS, MOST_NODES, SMALL, deeper, too_heavy
+from gateway.api.weight import DEEPEST, MOST_ESCAPES, MOST_ITEMS, MOST_NODES, SMALL, deeper, lightened, too_heavy
 from gateway.deadline import Ticker
 from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS, code_told
 from gateway.scrubbing import scrub
-from gateway.sending import Headers, Send, put_piece, send_head, send_piece, send_whole
+from gateway.sending import Headers, Send, put_piece, send_head, send_piece, send_whole, taken
 from providers.base import Fault, Json, decode, encode
 
 T = TypeVar("T")
@@ -76,6 +76,8 @@ class Record(Struct):
     error: str = ""
     decision: Raw = NOTHING
     """What the plan was made from: a Decision as JSON."""
+    batch: str = ""
+    """The id of the batch whose line this was."""
 
 
 class Exchange:
@@ -99,7 +101,7 @@ class Exchange:
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
-        self.request_id = given.decode() if SANE_ID.fullmatch(given) else f"req_{getrandbits(128):032x}"
+        self.request_id = given.decode() if SANE_ID.fullmatch(given) else new_request_id()
         self.trail = Trail(self.started)
         self.answered = False
         """A status line has been sent: a second one cannot be."""
@@ -148,7 +150,11 @@ class Exchange:
         """The body. Raises Refusal: 413 for one larger than `most` bytes, before it is read where it says so itself; 415 for a compressed
         one, whose size nothing tells; 408 for one that makes no progress."""
         self._fits(most)
-        body = await self._in_time(self._pieces(most))
+        body = taken(self._receive)
+        if body is None:
+            body = await self._in_time(self._pieces(most))
+        elif len(body) > most:
+            raise too_large(most)
         self.body_read = True
         return body
 
@@ -214,17 +220,30 @@ class Exchange:
         what is read here, so that nobody behind can take the other."""
         raw = await self.read(most)
         self.size = len(raw)
-        if self.size > SMALL and await too_heavy(raw):
-            raise too_complex()
+        if self.size > SMALL:
+            raw = await lightened(raw)
+            if await too_heavy(raw):
+                raise too_complex()
         try:
             body = decode(raw)
         except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as exc:
             raise no_json(_where(exc)) from exc
-        if self.size > SMALL:
-            await asyncio.sleep(0)  # that took a while: now it is the others' turn
+        await self.others()
         if raw.count(b"{") + raw.count(b"[") > DEEPEST and deeper(body, DEEPEST):
             raise no_json(f"it is nested more than {DEEPEST} levels deep")
+        await self.others()
         return body
+
+    async def others(self) -> None:
+        """Lets others have their turn, where the request is so large that one step of serving it takes a while."""
+        if self.size > SMALL:
+            await asyncio.sleep(0)
+
+    async def aside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """What `work` gives. That of a large request is done in a thread, where Python changes to the loop every few milliseconds."""
+        if self.size > SMALL:
+            return await asyncio.to_thread(work, *arguments, **named)
+        return work(*arguments, **named)
 
     def watch(self, *, drain: bool = False) -> None:
         """From now on, if the client leaves, the task that serves it is cancelled; with `drain` it goes on, and what it sends goes nowhere.
@@ -379,6 +398,11 @@ class Exchange:
         )
 
 
+def new_request_id() -> str:
+    """Ids made later sort later, as those of records do: that keeps the writes into the database's index of them together."""
+    return f"req_{int(time() * 1000):011x}{getrandbits(84):021x}"
+
+
 def body_of(refusal: Refusal) -> Json:
     """OpenAI's words for it."""
     return refusal.body
@@ -415,7 +439,10 @@ def compressed() -> Refusal:
 
 
 def too_complex() -> Refusal:
-    message = f"The body has too many parts: at most {MOST_NODES} objects, lists and fields are taken, with {MOST_ITEMS} values in them."
+    message = (
+        f"The body has too many parts: at most {MOST_NODES} objects, lists and fields are taken, with {MOST_ITEMS} values in them"
+        f" and {MOST_ESCAPES} backslashes. Send text as UTF-8 rather than in escapes."
+    )
     return Refusal(400, message, code="request_too_complex")
 
 

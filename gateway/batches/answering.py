@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gateway.api.booking import LEFT, ROW, Row
 from gateway.api.inner import Inner, serve
 from gateway.api.serving import Serving
-from gateway.api.wire import Refusal
+from gateway.api.wire import Record, Refusal
 from gateway.batches.lines import answered
 from gateway.routing.verdicts import VERDICTS
 from gateway.snapshot import Key
@@ -46,6 +46,11 @@ class Ask(Inner):
     async def refuse(self, refusal: Refusal) -> None:
         self.refusal = refusal
         await super().refuse(refusal)
+
+    def record(self) -> Record:
+        record, row = super().record(), self.scope[ROW]
+        record.batch = row.tags[TAG]
+        return record
 
 
 class Pause:

@@ -86,6 +86,7 @@ class Metrics(Collector):
         self._requests = Counts()
         self._tokens = Counts()
         self._faults = Counts()
+        self._lines = Counts()
         self._seconds = Spread(SECONDS)
         self._overhead = Spread(OVERHEAD)
         self._registry = CollectorRegistry()
@@ -95,6 +96,8 @@ class Metrics(Collector):
     def __call__(self, record: Record) -> None:
         account, _, model = record.served.partition("/")
         self._requests.add((record.team, account, model, str(record.status)))
+        if record.batch:
+            self._lines.add((record.team, str(record.status)))
         if record.usage:
             for kind, name in USAGE.items():
                 self._tokens.add((record.team, account, model, kind), record.usage.get(name) or 0)
@@ -113,6 +116,7 @@ class Metrics(Collector):
         yield self._requests.family("banjia_requests", "Requests that have ended.", ("team", "account", "model", "status"))
         yield self._tokens.family("banjia_tokens", "Tokens that providers have counted.", ("team", "account", "model", "kind"))
         yield self._faults.family("banjia_faults", "Attempts that have failed, and hops that were passed over.", ("hop", "kind"))
+        yield self._lines.family("banjia_batch_lines", "Of these requests, tries of batches' lines.", ("team", "status"))
         yield self._seconds.family("banjia_request_seconds", "From the request to the end of its answer.", ("account",))
         yield self._overhead.family("banjia_overhead_seconds", "What the gateway itself takes of a plain request.", ())
         for name, value in self.gauges().items():

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from gateway.api.weight import lightened, too_heavy
 from gateway.deadline import Deadline
 from gateway.emulation import schema
 from gateway.emulation.duties import Duties, duties_of
@@ -28,6 +29,10 @@ CHANGED = ("dropped", "clamped", "emulated")
 OK = range(200, 204)
 """Some servers answer 201 where OpenAI answers 200. What is no answer in spite of its status is found out by reading it."""
 LARGEST_ERROR = 1 << 20
+LARGE = 1 << 20
+"""Bytes of a request or an answer that take a while to make, and again to send or to read."""
+MOST_NUMBERS = 2_000_000
+"""Values of an answer, which may be vectors."""
 JSON = (b"", b"{", b"[")
 """How a body of JSON begins: some label their streams with its type."""
 ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
@@ -148,16 +153,23 @@ class Asking:
 
     async def _open(self, hop: Hop, outgoing: Outgoing, *, stream: bool) -> Reply:
         self._deadline.stage("first_token", hop.timeouts.first(stream=stream))
+        if len(outgoing.body) > LARGE:
+            await asyncio.sleep(0)  # it has just been made, which took a while
         return await self._upstream.send(hop.account, outgoing, hop.timeouts.connect)
 
     async def _sent(self, hop: Hop, outgoing: Outgoing) -> Json:
         if self._book is not None and isinstance(hop.translator, Deferred):
             return await finished(hop, hop.translator, outgoing, self._read, self._deadline, self._book)
         raw = await self._read(hop, outgoing)
+        if len(raw) > LARGE:
+            raw = await readable(raw)
         try:
-            return hop.translator.response(raw)
+            answer = hop.translator.response(raw)
         except SHAPELESS as exc:
             raise Fault("broken", "the provider's answer is of no known form") from exc
+        if len(raw) > LARGE:
+            await asyncio.sleep(0)
+        return answer
 
     async def _read(self, hop: Hop, outgoing: Outgoing) -> bytes:
         reply = await self._open(hop, outgoing, stream=False)
@@ -192,6 +204,15 @@ class Asking:
         fault = hop.translator.fault(reply.status, headers, body)  # of a provider without a clock, our own time counts
         fault.spare = self._upstream.refused(hop.account, reply, fault)
         return fault
+
+
+async def readable(raw: bytes) -> bytes:
+    """A large answer, in a form that takes no long time to decode. Raises Fault where there is none."""
+    await asyncio.sleep(0)  # it has just been put together
+    raw = await lightened(raw)
+    if await too_heavy(raw, MOST_NUMBERS):
+        raise Fault("broken", "the provider's answer has more parts than can be read")
+    return raw
 
 
 async def error_of(reply: Reply) -> bytes:

@@ -4,6 +4,7 @@ A chain shows that its middle was changed, not that its end was cut off: for tha
 time.
 """
 
+import logging
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from providers.base import Json, encode
 if TYPE_CHECKING:
     from gateway.store.engine import Store
 
+log = logging.getLogger(__name__)
+
 FIRST = "0" * 64
 """What the first entry follows."""
 PAGE = 1000
@@ -30,7 +33,7 @@ class Entry(Struct, frozen=True):
     number: int
     time: float
     actor: str
-    """The admin, or a team's token by its name; never a key."""
+    """The admin, or a team's token by its name, or `file` for what was changed on the disk; never a key."""
     action: str
     """As in `keys.create`."""
     target: str
@@ -53,6 +56,14 @@ class Verified(Struct, frozen=True):
     broken: int = 0
     """The number of the first entry that is not."""
     why: str = ""
+
+
+async def reloaded(store: "Store", directory: str, before: str, after: str) -> None:
+    """Notes that a process runs changed files. They run already: where that cannot be noted, the program's log has it."""
+    try:
+        await append(store, "file", "config.reload", directory, {"running": before, "now": after})
+    except StoreError as error:
+        log.error("config %s is running in place of %s, which is not in the log of changes: %s", after, before, error)
 
 
 async def append(store: "Store", actor: str, action: str, target: str, detail: Json | None = None) -> Entry:

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.store.connect import MIGRATION_LOCK, writing
 from gateway.store.errors import StoreNewer
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """All of them, the oldest first: known without Alembic, which takes a while to load and is needed once."""
 BASE = "base"
 """Alembic's word for a database without our tables."""

@@ -42,6 +42,7 @@ usage = Table(
     *(Column(name, BigInteger, nullable=False, server_default="0") for name in ("images", "seconds", "characters")),
     Index("usage_granted", "time", sqlite_where=text("granted NOT IN ('', '{}')"), postgresql_where=text("granted NOT IN ('', '{}')")),
     Index("usage_id", "id", unique=True),
+    Index("usage_request", "request_id"),
     Index("usage_time", "time"),
 )
 """One row for each request: gateway.accounting.record.UsageRecord, field by field."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.accounting.prices import Rate, Rates, cost, expected, nano
+from gateway.accounting.prices import Rate, Rates, cost, cost_of_units, expected, nano
 
 FLAT = Rates("CNY", (Rate(0, nano("0.8"), nano("2"), nano("0.16")),), "2026-11-02")
 TIERED = Rates(
@@ -72,6 +72,14 @@ def test_half_a_nano_unit_is_rounded_up() -> None:
     assert cost(penny, 0, 0, 0) == 0
     assert cost(penny, 1, 0, 0) == 1
     assert cost(Rates("CNY", (Rate(0, 499_999, 0, 0),), ""), 1, 0, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("used", "nanos"),
+    [({}, 3), ({"calls": 1}, 3), ({"calls": 4}, 12), ({"calls": 0}, 0), ({"images": 2}, 23), ({"calls": 2, "characters": 9}, 6)],
+)
+def test_a_call_is_one_where_nobody_tells_how_many(used: dict[str, int], nanos: int) -> None:
+    assert cost_of_units(Rates("CNY", (), "", {"calls": 3, "images": 10}), used) == nanos
 
 
 def test_no_more_of_a_prompt_is_cached_than_there_is() -> None:

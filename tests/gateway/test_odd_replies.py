@@ -168,12 +168,11 @@ def test_a_finish_in_an_event_of_no_known_form_is_none(wrong: Any) -> None:
 @pytest.mark.parametrize("vectors", [
     [[0.5, "x"]], [[0.5, None]], ["not base64!"], [[]], [[0.5], [0.5, 1]], [[1, 2]], [{}], [None], [[1e308, 1e308, 1e308]],
 ])  # fmt: skip
-@pytest.mark.parametrize("base64", [True, False])
-def test_what_is_no_vector_is_not_passed_on(vectors: list[Any], base64: bool) -> None:
+def test_what_is_no_vector_is_not_passed_on(vectors: list[Any]) -> None:
     data = [{"index": index, "embedding": vector} for index, vector in enumerate(vectors)]
 
     with pytest.raises((Fault, *SHAPELESS)):
-        joined([{"data": data}], len(vectors), "m", width=3, base64=base64)
+        joined([{"data": data}], len(vectors), "m", width=3)
 
 
 @pytest.mark.parametrize("places", [(0, 0), (0, "1"), (0, None), (True, 0)])
@@ -181,11 +180,11 @@ def test_vectors_whose_places_are_not_clear_are_not_passed_on(places: tuple[Any,
     data = [{"index": place, "embedding": [0.5]} for place in places]
 
     with pytest.raises(Fault):
-        joined([{"data": data}], 2, "m", width=0, base64=False)
+        joined([{"data": data}], 2, "m", width=0)
 
 
 def test_vectors_in_base64_are_numbers_for_who_asks_for_numbers() -> None:
-    whole = joined([{"data": [{"embedding": "AAAAPwAAgD8="}], "usage": {"prompt_tokens": "9"}}], 1, "m", width=2, base64=False)
+    whole = joined([{"data": [{"embedding": "AAAAPwAAgD8="}], "usage": {"prompt_tokens": "9"}}], 1, "m", width=2)
 
     assert whole["data"][0]["embedding"] == [0.5, 1.0]
     assert whole["usage"] == {"prompt_tokens": 0, "total_tokens": 0}

@@ -19,9 +19,12 @@ from gateway.compiling import build
 from gateway.config import load
 from gateway.server import listen
 from gateway.settings import Server
+from gateway.store import audit
+from gateway.store.errors import StoreLost
 from providers.base import Json
 from tests.conftest import KEY, NO_TLS, TEAM, url_of
 from tests.gateway.provider import DONE, END, HOLD, STREAM, Make, failed, route, said, word
+from tests.store.stores import opened
 
 HELLO: Json = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 LONG = 20.0
@@ -124,6 +127,40 @@ def test_a_broken_file_changes_nothing_and_is_told_until_it_is_mended(tmp_path: 
         await running.until(lambda: not running.app.reload_failed)
 
     serving(folder, test)
+
+
+def test_changed_files_are_in_the_log_of_changes(tmp_path: Path, provider: Make, caplog: pytest.LogCaptureFixture) -> None:
+    account = provider(said()).account()
+    folder = write(tmp_path, {"providers": {"p": account}, "models": {"m": "p/x"}})
+
+    async def test(running: Running) -> None:
+        async with opened(f"sqlite:///{tmp_path}/a.db", tmp_path / "pending") as store:
+            noted: list[str] = []
+
+            async def note(before: str, after: str) -> None:
+                await audit.reloaded(store, str(folder), before, after)
+                noted.append(after)
+
+            running.app.noted = note
+            old = running.app.serving.snapshot.revision
+            write(folder, {"providers": {"p": account}, "models": {"n": "p/x"}})
+            await running.until(lambda: bool(noted))
+            (entry,) = await audit.entries(store, 0, 9)
+        assert (entry.actor, entry.action, entry.target) == ("file", "config.reload", str(folder))
+        assert json.loads(entry.detail) == {"running": old, "now": running.app.serving.snapshot.revision}
+        assert old != running.app.serving.snapshot.revision
+
+        await audit.reloaded(Lost(), "/etc/banjia", "1", "2")  # type: ignore[arg-type]
+        assert "config 2 is running in place of 1, which is not in the log of changes: gone" in caplog.text
+
+    serving(folder, test)
+
+
+class Lost:
+    """A database that is away."""
+
+    def writing(self) -> None:
+        raise StoreLost("gone")
 
 
 def test_a_change_of_the_catalog_is_a_change(tmp_path: Path, provider: Make) -> None:

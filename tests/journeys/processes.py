@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Condition, Thread
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(r" on (http://\S+)")
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE")
 """Of our environment, what a command is given: no vendor's key, and no proxy."""
 
 DIRECT = build_opener(ProxyHandler({}))
@@ -55,9 +56,12 @@ def environment(**more: str) -> dict[str, str]:
 def banjia(*arguments: str) -> Iterator[Running]:
     """`banjia …`, from the moment it says where it listens. It has to end cleanly when it is told to."""
     command = [sys.executable, "-m", "gateway.cli", *arguments]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
+    with (
+        TemporaryDirectory() as folder,  # for its database, where the config names no other
+        subprocess.Popen(
+            command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        ) as process,
+    ):
         said: list[str] = []
         try:
             assert process.stderr is not None

@@ -257,6 +257,15 @@ def test_requests_are_read_page_by_page_and_none_is_skipped_at_equal_times(
     asyncio.run(main())
 
 
+def test_one_request_is_found_by_an_index(journal: Path, tmp_path: Path) -> None:
+    async def main() -> list[str]:
+        async with opened(f"sqlite:///{tmp_path}/banjia.db", journal) as store, store.reading() as connection:
+            plan = await connection.exec_driver_sql("EXPLAIN QUERY PLAN SELECT * FROM usage WHERE request_id = 'r' ORDER BY time LIMIT 100")
+            return [row[-1] for row in plan]
+
+    assert "SEARCH usage USING INDEX usage_request (request_id=?)" in asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("nano", "text"),
     [(0, "0"), (1, "0.000000001"), (12_300_000, "0.0123"), (10**9, "1"), (10**18 + 5 * 10**8, "1000000000.5"), (-2_500_000_000, "-2.5")],

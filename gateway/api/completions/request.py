@@ -18,7 +18,7 @@ from gateway.api.validate import (
     invalid,
     known,
     string,
-    token,
+    token_list,
     wrong_type,
 )
 from gateway.api.wire import Refusal
@@ -125,7 +125,7 @@ async def prompts_of(given: Any) -> list[str]:
     if first is str:
         array(string)(lists, "prompt")
         return list(lists)
-    array(token if first is int else array(token, least=1))(given, "prompt")
+    (token_list if first is int else array(token_list))(given, "prompt")
     try:
         return await asyncio.to_thread(tokens.decode, lists)
     except (KeyError, OverflowError) as exc:

@@ -1,5 +1,6 @@
 """Moderation over sockets: word lists, vendors, both, and neither."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from openai import OpenAI
 
 from gateway.accounting.books import Books
+from gateway.catalog import Price
 from gateway.settings import GatewayFile
 from gateway.state.memory import Memory
 from gateway.store.engine import Store
@@ -207,6 +209,24 @@ def test_what_is_too_long_for_a_call_is_asked_in_parts_and_nothing_is_lost_betwe
 
     assert true(post(served, text)["results"][0]) == {"violence"}
     assert post(served, "安" * 5_000)["results"][0]["flagged"] is False
+
+
+@pytest.mark.parametrize(("given", "calls"), [("Hello", 1), (["a", "b", "c"], 3), ("安" * 5_000, 3), (["a", "安" * 5_000], 4)])
+def test_a_price_by_calls_counts_what_the_vendor_was_asked(
+    gateway: Gateway, simulators: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, calls: int
+) -> None:
+    store = Store(f"sqlite:///{tmp_path}/b.db", tmp_path / "pending")
+    books = Books(Memory(), StoreLedger(store))
+    served = gateway({"providers": {"z": account("zhipu", simulators)}}, books=books, beside=(store,))
+    price = Price.model_validate({"currency": "CNY", "units": {"calls": "0.01"}, "source": "a contract", "as_of": "2026-11-02"})
+    prices = served.app.serving.snapshot.catalog.prices
+    monkeypatch.setitem(prices, "zhipu", {**prices["zhipu"], "moderation": price.rates()})
+
+    post(served, given)
+
+    assert served.record().usage == {"characters": len("".join(given)), "calls": calls}
+    with sqlite3.connect(tmp_path / "b.db") as database:
+        assert database.execute("SELECT cost, currency, price_as_of FROM usage").fetchall() == [(calls * 10**7, "CNY", "2026-11-02")]
 
 
 def test_lists_keep_texts_here_unless_a_route_sends_them_on(gateway: Gateway, simulators: str) -> None:

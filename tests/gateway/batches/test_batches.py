@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from openai import BadRequestError, ConflictError, NotFoundError
 
+from gateway.api.wire import Record
 from gateway.batches import runner, window
 from gateway.batches.job import looked_after
+from gateway.observe.metrics import Metrics
 from gateway.room import Room
 from providers.base import Json
 from tests.conftest import PATIENCE, TEAM, snapshot_of
@@ -57,6 +59,28 @@ def test_every_line_is_answered_once_in_order_and_billed_once(batching: Start, s
     assert (file.purpose, file.filename) == ("batch_output", f"{batch.id}_output.jsonl")
     left = {path.name for path in (it.folder / "files" / "red").iterdir()}
     assert left == {batch.input_file_id, done.output_file_id}
+
+
+def test_lines_are_in_the_log_and_in_the_metrics_as_those_of_a_batch(batching: Start, provider: Make) -> None:
+    one = provider(said(), failed(400), said())
+    it = batching(config(one.url))
+    metrics = Metrics()
+    it.served.app.sinks = (*it.served.app.sinks, metrics)
+
+    batch = it.begin(line(number) for number in range(2))
+    it.finished(batch)
+    it.served.chat()
+
+    told: list[Record] = []
+    while len(told) < 3:
+        told += [record for record in [it.served.record()] if record.path == "/v1/chat/completions"]
+    assert sorted((record.batch, record.status, record.team) for record in told) == [
+        ("", 200, "red"), (batch.id, 200, "red"), (batch.id, 400, "red"),
+    ]  # fmt: skip
+    page = metrics.page().decode()
+    assert 'banjia_batch_lines_total{status="200",team="red"} 1.0' in page
+    assert 'banjia_batch_lines_total{status="400",team="red"} 1.0' in page
+    assert 'banjia_requests_total{account="p",model="x",status="200",team="red"} 2.0' in page
 
 
 def test_embeddings_are_batched_too(batching: Start, simulators: str) -> None:

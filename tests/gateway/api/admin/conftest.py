@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from providers.base import Json
+from tests.conftest import Background, gateways
 from tests.gateway.api.admin.desk import Office, Serve, opened
 from tests.gateway.provider import Make, said
 from tests.store.postgres import Postgres, installed, postgres
@@ -62,6 +63,17 @@ def config(provider: Make) -> Json:
 def office(replica: Replica, sqlite: str, config: Json) -> Office:
     """Teams red and blue, on SQLite."""
     return replica(sqlite, config)
+
+
+@pytest.fixture(scope="module")
+def standing(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """One for all tests of a file that make nothing which another of them looks at; no provider is behind it."""
+    folder = tmp_path_factory.mktemp("office")
+    nobody = {**ZHIPU, "base_url": "http://127.0.0.1:9", "jurisdiction": "cn-mainland"}
+    with gateways(background) as serve:
+        yield from opened(
+            serve, f"sqlite:///{folder}/banjia.db", folder / "journal", {"providers": {"z": nobody}, "models": {"m": "z/glm-5.2"}}
+        )
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import hashlib
 import re
 import sqlite3
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from gateway.api.admin.routes import api_of
 from gateway.api.routes import PATHS
 from gateway.yaml_file import ConfigError
 from providers.base import Json
-from tests.conftest import KEY, TEAM, Served, snapshot_of
+from tests.conftest import KEY, NO_TLS, TEAM, Served, snapshot_of
 from tests.gateway.api.admin.conftest import Replica
 from tests.gateway.api.admin.desk import ADMIN, BLUE, Office, Serve
 
@@ -57,12 +58,12 @@ def calls_of(route: APIRoute) -> set[Any]:
 
 
 @pytest.mark.parametrize(("method", "path"), [*OPEN, ("GET", "/admin/"), ("GET", "/admin/v1/nothing"), ("PUT", "/admin/v1/keys")])
-def test_a_05_nothing_is_told_without_the_admin_key_and_nothing_to_a_teams_key(office: Office, method: str, path: str) -> None:
-    made = office.made("/keys", team="red", name="new")
-    at = office.served.url + asked_for(path)
+def test_a_05_nothing_is_told_without_the_admin_key_and_nothing_to_a_teams_key(standing: Office, method: str, path: str) -> None:
+    made = standing.made("/keys", team="red", name=token_hex(8))
+    at = standing.served.url + asked_for(path)
 
     def reply(headers: dict[str, str]) -> tuple[int, str]:
-        told = httpx.request(method, at, headers=headers, trust_env=False)
+        told = httpx.request(method, at, headers=headers, trust_env=False, verify=NO_TLS)
         return told.status_code, told.json()["error"]["code"]
 
     for headers in (
@@ -81,11 +82,11 @@ def test_a_05_nothing_is_told_without_the_admin_key_and_nothing_to_a_teams_key(o
 
 @pytest.mark.parametrize("path", [*PATHS, "/v1/models/m", "/openai/deployments/m/chat/completions", "/metrics"])
 @pytest.mark.parametrize("key", ["", "wrong", "token"])
-def test_a_05_the_data_plane_too_is_closed_to_who_has_no_key_of_a_team(office: Office, path: str, key: str) -> None:
-    given = {"": "", "wrong": "Bearer wrong", "token": f"Bearer {office.token('red')}"}[key]
+def test_a_05_the_data_plane_too_is_closed_to_who_has_no_key_of_a_team(standing: Office, path: str, key: str) -> None:
+    given = {"": "", "wrong": "Bearer wrong", "token": "Bearer " + standing.made("/tokens", team="red", name=token_hex(8))["token"]}[key]
     method = next(iter(PATHS.get(path, {"POST" if "deployments" in path else "GET": None})))
 
-    reply = office.client.request(method, path, headers={"authorization": given} if given else {}, json={"model": "m"})
+    reply = standing.client.request(method, path, headers={"authorization": given} if given else {}, json={"model": "m"})
 
     error, of_anthropic = reply.json()["error"], path.startswith("/v1/messages")
     told = error["type"] if of_anthropic else error["code"]
