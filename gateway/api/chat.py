@@ -87,7 +87,7 @@ async def answer_as(
         if body.get("stream"):
             await Telling(exchange, tried, plan, deadline, body, form).tell()
         else:
-            await _plain(exchange, tried, plan, body, form)
+            await _plain(exchange, tried, plan, deadline, body, form)
     finally:
         deadline.close()
         tried.close(exchange.usage)
@@ -114,11 +114,12 @@ def total_of(exchange: Exchange, plan: Plan) -> float:
     return min(total, patience) if patience > 0 else total
 
 
-async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, body: Json, form: Form) -> None:
+async def _plain(exchange: Exchange, attempts: Attempts, plan: Plan, deadline: Deadline, body: Json, form: Form) -> None:
     try:
         whole = await attempts.plain(plan, lambda hop: [body], lambda hop, answers: _whole(exchange, hop, answers[0]))
     except Fault as fault:
         raise refusal_of(fault, exchange.trail) from fault
+    deadline.close()  # the provider has answered: however long a store takes, that is not its fault
     if not whole.get("usage"):
         whole["usage"] = usage_of(await usage.estimated(body, usage.texts_of(whole), tokenizer_of(exchange.trail)))
     exchange.usage = whole["usage"]

@@ -1,9 +1,12 @@
 """Faults that once were, each with what it did."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from gateway.api.booking import Booking
 from gateway.api.grammar import one_line
 from gateway.api.validate import chat, embeddings
 from gateway.api.wire import Refusal
@@ -13,6 +16,8 @@ from providers.base import Fault
 from providers.faults import read_error, retry_after
 from providers.openai_compatible.adapter import ADAPTER as ANY
 from providers.zhipu.adapter import ADAPTER
+from tests.conftest import Served
+from tests.gateway.provider import Make, answer, route, said
 
 
 @pytest.mark.parametrize("check", [chat, embeddings])
@@ -69,3 +74,29 @@ def test_a_plain_reply_without_a_message_is_no_answer() -> None:
         ADAPTER.endpoints["chat"].response(b'{"choices":[{"index":0}]}')
 
     assert raised.value.kind == "broken"
+
+
+@pytest.mark.parametrize("surface", ["chat", "embeddings"])
+def test_a_slow_store_is_not_the_providers_silence(
+    gateway: Callable[..., Served], provider: Make, monkeypatch: pytest.MonkeyPatch, surface: str
+) -> None:
+    """The client was sent a 500 that was no JSON: the deadline of the provider's first token rang while the record was written down."""
+    settle = Booking.settle
+
+    async def slowly(self: Booking) -> None:
+        await asyncio.sleep(0.5)
+        await settle(self)
+
+    monkeypatch.setattr(Booking, "settle", slowly)
+    one = provider(said() if surface == "chat" else answer(200, b'{"data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":1}}'))
+    served = gateway({"providers": {"p": one.account()}, "models": route("p/x", timeouts={"first_token": "200ms", "total": "400ms"})})
+    path, body = (
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]})
+        if surface == "chat"
+        else ("/v1/embeddings", {"input": "x"})
+    )
+
+    reply = served.client.post(path, json={"model": "m", **body})
+
+    assert reply.status_code == 200
+    assert reply.json()["usage"]["prompt_tokens"]
