@@ -88,3 +88,21 @@ def count(texts: Iterable[str], name: str, enough: float = inf) -> int:
             if total > enough:
                 return total
     return total
+
+
+SAMPLES, SAMPLE = 32, 1 << 11
+"""How many places of long texts are looked at, and signs of each."""
+
+
+def sampled(texts: Sequence[str], name: str) -> int | None:
+    """About how many tokens all the texts are, by places of them at equal distances; None where counting takes no longer."""
+    signs = sum(map(len, texts))
+    if signs <= 2 * SAMPLES * SAMPLE:
+        return None
+    step = signs // SAMPLES
+    places, before = [], 0
+    for text in texts:
+        first = -before % step  # of this text: the first place that is a multiple of the step, of all texts
+        places += [text[start : start + SAMPLE] for start in range(first, len(text), step)]
+        before += len(text)
+    return count(places, name) * signs // max(1, sum(map(len, places)))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from sys import maxsize
 from typing import Any
 
 from gateway import tokens
@@ -11,15 +12,24 @@ OF_A_TURN = 4
 """Tokens that the marks around a turn cost, as in OpenAI's own chat format."""
 
 
+SURE = 1.5
+"""How many times as many tokens as a sample shows there may be."""
+
+
 async def estimated(body: Json, said: Sequence[str], tokenizer: str) -> Json:
     """OpenAI's usage for a request in chat form and the texts of its answer. Images and sounds are not counted."""
     return await asyncio.to_thread(_count, body, said, tokenizer)
 
 
-def prompt_tokens(body: Json, tokenizer: str, enough: int) -> int:
-    """Tokens of a chat request, or more than `enough`. CPU-bound: call it off the event loop."""
+def prompt_tokens(body: Json, tokenizer: str, *, few: int = 0, enough: int = maxsize) -> int:
+    """Tokens of a chat request: about how many, where it is clearly fewer than `few`, and no more than `enough`, if it is more than those.
+    CPU-bound: call it off the event loop."""
     turns = body.get("messages") or ()
-    return tokens.count(_texts(turns, body.get("tools")), tokenizer, enough) + OF_A_TURN * len(turns)
+    texts = list(_texts(turns, body.get("tools")))
+    about = tokens.sampled(texts, tokenizer) if few else None
+    if about is None or about > few / SURE:
+        about = tokens.count(texts, tokenizer, enough)
+    return about + OF_A_TURN * len(turns)
 
 
 def _count(body: Json, said: Sequence[str], tokenizer: str) -> Json:

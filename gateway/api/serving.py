@@ -143,12 +143,12 @@ async def counted(facts: Facts, body: Json, resolved: Resolved) -> Facts:
 
 def tokens_of(facts: Facts, body: Json, resolved: Resolved) -> dict[str, int]:
     """A prompt's tokens by the tokenizers of the models that it may be too long for."""
-    contexts: dict[str, int] = {}
+    contexts: dict[str, list[int]] = {}
     for option in (*resolved.options, *resolved.on_refusal):
         model = option.hop.target.model
         if model.context and facts.size > model.context:
-            contexts[model.tokenizer] = max(contexts.get(model.tokenizer, 0), model.context)
-    return {name: usage.prompt_tokens(body, name, enough=2 * most) for name, most in contexts.items()}
+            contexts.setdefault(model.tokenizer, []).append(model.context)
+    return {name: usage.prompt_tokens(body, name, few=min(of), enough=2 * max(of)) for name, of in contexts.items()}
 
 
 def refused(plan: Plan, facts: Facts, key: Key, snapshot: Snapshot) -> Refusal:

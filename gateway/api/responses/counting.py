@@ -1,7 +1,6 @@
 """POST /v1/responses/input_tokens: how long a request would be. Nothing is asked and nothing is booked; pictures are not counted."""
 
 import asyncio
-from sys import maxsize
 
 from gateway import usage
 from gateway.api.auth import authenticate
@@ -30,7 +29,7 @@ async def input_tokens(exchange: Exchange, serving: Serving) -> None:
         exchange.size = 0  # what is too long to be answered may be counted
         plan = await planned("chat", asked, exchange, key, snapshot, serving)
         tokenizer = plan.hops[0].target.model.tokenizer
-    counted = await asyncio.to_thread(usage.prompt_tokens, asked, tokenizer, maxsize)
+    counted = await asyncio.to_thread(usage.prompt_tokens, asked, tokenizer)
     await exchange.answer(200, encode({"object": "response.input_tokens", "input_tokens": counted}))
 
 
