@@ -42,7 +42,7 @@ def ask(url: str) -> int:
 def test_two_workers_count_as_one_and_one_that_dies_is_replaced(tmp_path: Path, provider: Make) -> None:
     valkey = Server()
     try:
-        config = write(tmp_path, f"sqlite:///{tmp_path}/banjia.db", valkey.url, provider(said()).account())
+        config = write(tmp_path, f"sqlite:///{tmp_path}/banjia.db", valkey.url, provider(said()).account(), limits={"rpm": LIMIT})
         with banjia("serve", "--config", str(config), "--port", "0", "--workers", "2") as running, ThreadPoolExecutor(8) as pool:
             serving(running, 2)
             first, second = workers(running)
