@@ -6,6 +6,7 @@ provider(STEP, …)           a provider that does what its script says; see tes
 """
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -38,6 +39,8 @@ from gateway.yaml_file import Document, Problem
 from providers.base import Json
 from providers.load import load
 from tests.gateway.provider import Provider, Step
+
+gc.set_threshold(100_000, 50, 100)  # or a sixth of the time goes into looking at what sixteen thousand tests keep
 
 settings.register_profile("same-for-all", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("same-for-all")

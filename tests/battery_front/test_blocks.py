@@ -16,8 +16,8 @@ from tests.battery_front.test_heavy import ANSWERED, REFUSED, function, saying
 from tests.battery_front.vendor import Vendor
 from tests.conftest import KEY, snapshot_of
 
-LONGEST = 0.05
-"""Seconds of CPU, on a machine that has a core for it: caches and cores that others use as well make all of it slower, see `slowness`."""
+LONGEST = 0.1
+"""Seconds of CPU, twice what is promised: other tests run beside it, and caches and cores that others use as well make all of it slower, see `slowness`."""
 TRIES = 4
 """The fastest of them counts."""
 REFERENCE, USUAL = b'["%s"]' % ("你好世界" * 500_000).encode(), 0.008

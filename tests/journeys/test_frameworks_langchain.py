@@ -71,7 +71,7 @@ def models(account: Account) -> dict[str, Json]:
     )
 
 
-RESPONDING = [account for account in ACCOUNTS if account.id in ("zhipu", "baidu-legacy", "alibaba-native", "openai")]
+RESPONDING = [account for account in ACCOUNTS if account.id in ("zhipu", "alibaba-native")]
 """Where it is asked on Responses too: those are chat behind the gateway, and these are the chats that differ most."""
 
 
