@@ -17,7 +17,8 @@ from tests.battery_front.vendor import Vendor
 from tests.conftest import KEY, snapshot_of
 
 LONGEST = 0.1
-"""Seconds of CPU, twice what is promised: other tests run beside it, and caches and cores that others use as well make all of it slower, see `slowness`."""
+"""Seconds of CPU, twice what is promised: other tests run beside it, and caches and cores that others use as well make all of it slower,
+see `slowness`."""
 TRIES = 4
 """The fastest of them counts."""
 REFERENCE, USUAL = b'["%s"]' % ("你好世界" * 500_000).encode(), 0.008
