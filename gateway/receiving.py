@@ -123,7 +123,6 @@ class Receiver(ResponseHandler):
 
     def _fail(self, error: Exception) -> None:
         reply, self._reply = self._reply, None
-        self.force_close()
         if reply is not None:
             reply.fail(error)
         self._let_go()

@@ -1,7 +1,6 @@
 """A gateway with every surface on, before the simulators of all vendors, both as commands: a key for each account of the journeys."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import httpx
 from tests.conftest import NO_TLS
 from tests.gateway.api.media.conftest import config
 from tests.journeys.accounts import gateway_yaml, teams_yaml
-from tests.journeys.processes import Running, banjia
+from tests.journeys.processes import Running, banjia, until_jobs_run
 
 
 @contextmanager
@@ -22,10 +21,7 @@ def serving(folder: Path) -> Iterator[Running]:
         simulators = stack.enter_context(banjia("simulate", "--port", "0"))
         at = _config(folder, simulators.url)
         gateway = stack.enter_context(banjia("serve", "--config", str(at), "--port", "0"))
-        with client_of(gateway, "zhipu") as client:
-            body = {"model": "gpt-4o", "input": "Hello", "background": True}
-            while (reply := client.post("/v1/responses", json=body)).status_code == 503:
-                time.sleep(float(reply.headers["retry-after"]))
+        until_jobs_run(gateway.url, "sk-zhipu")
         yield gateway
 
 

@@ -10,8 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Condition, Thread
+from time import monotonic, sleep
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
+
+import httpx
+
+from tests.conftest import NO_TLS
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(r" on (http://\S+)")
@@ -122,3 +127,14 @@ def run_json(command: list[str], stdin: Any, *, path: str, environment: dict[str
     if done.returncode != 0:
         raise Failed(f"{path} ended with {done.returncode}: {done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def until_jobs_run(url: str, key: str, within: float = 30) -> None:
+    """They do a moment after the gateway serves; until then what needs them is refused, for the client to come again."""
+    body = {"model": "gpt-4o", "input": "Hello", "background": True}
+    began = monotonic()
+    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, trust_env=False, verify=NO_TLS) as client:
+        while (reply := client.post("/v1/responses", json=body)).status_code == 503 and monotonic() - began < within:
+            sleep(float(reply.headers["retry-after"]))
+    if reply.status_code != 200:
+        raise Failed(f"jobs do not run: {reply.status_code} {reply.text[:300]}")

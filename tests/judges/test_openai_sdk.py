@@ -28,7 +28,7 @@ from tests.conftest import NO_TLS
 from tests.journeys.accounts import ACCOUNTS
 from tests.journeys.frameworks import picture
 from tests.journeys.judges import judge
-from tests.journeys.processes import Failed, banjia
+from tests.journeys.processes import Failed, banjia, until_jobs_run
 from tests.judges.sdists import (
     AS_IT_STANDS,
     ASYNC,
@@ -72,17 +72,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ExitStack() as stack:
         simulators = stack.enter_context(banjia("simulate", "--port", "0"))
         url = stack.enter_context(banjia("serve", "--config", str(_config(folder, simulators.url)), "--port", "0")).url
-        _until_jobs_run(url)
+        until_jobs_run(url, KEY)
         yield url
-
-
-def _until_jobs_run(url: str) -> None:
-    """They do a moment after the gateway serves; until then what needs them is refused, for the client to come again."""
-    body = {"model": "gpt-4o", "input": "Hello", "background": True}
-    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {KEY}"}, trust_env=False, verify=NO_TLS) as client:
-        while (reply := client.post("/v1/responses", json=body)).status_code == 503:
-            time.sleep(float(reply.headers["retry-after"]))
-    assert reply.status_code == 200
 
 
 def _storage(folder: Path) -> str:
