@@ -53,11 +53,11 @@ class Runner:
         await asyncio.sleep(self._next - now)
 
     def room(self, serving: Serving, own: int) -> bool:
-        """Whether another line may be begun by a batch that has `own` under way."""
+        """Whether another line may be begun by a batch of which `own` are under way or not durable yet."""
         most = kept(serving).batch_lines
         if serving.live is not None:
             most = min(most, serving.snapshot.max_in_flight // SHARE - serving.live.room.taken)
-        return not own or self.under_way < most
+        return not own or max(own, self.under_way) < most
 
 
 class Turn(Work):

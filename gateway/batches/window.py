@@ -89,8 +89,8 @@ class Window(Struct):
         pace: Callable[[], Awaitable[None]],
     ) -> bool:
         """Has lines answered until there are none, or enough; whether there are more. `room`: whether one more may be begun, given how many
-        are under way. `cut`: whether not even those should be waited for. `kept` is called when answers have become durable, `pace` when
-        a line has been begun."""
+        are under way or not durable yet: no more than those are asked again after a crash. `cut`: whether not even those should be waited
+        for. `kept` is called when answers have become durable, `pace` when a line has been begun."""
         under_way: set[asyncio.Task[Answer | None]] = set()
         keeping: asyncio.Task[None] | None = None
         held = 0
@@ -100,8 +100,8 @@ class Window(Struct):
         async def collect(wait: float) -> None:
             """What is done goes into the database, while others go on."""
             nonlocal keeping, held
-            if wait and under_way:
-                await asyncio.wait(under_way, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            if wait and (awaited := {*under_way, *([keeping] if keeping is not None else [])}):
+                await asyncio.wait(awaited, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             held += self._done(under_way)
             if keeping is not None and (keeping.done() or len(self.waiting) > AT_ONCE):
                 await keeping
@@ -112,7 +112,7 @@ class Window(Struct):
         try:
             async for line in lines:
                 await collect(0)
-                while under_way and not room(len(under_way)) and not cut():
+                while not room(len(under_way) + len(self.waiting)) and not cut():
                     await collect(LOOK)
                 full = self.count >= MOST_LINES or held >= MOST_BYTES or enough()
                 if full and (line.number > last or cut()):

@@ -1,6 +1,7 @@
 """Batches end to end: files in, files out, through the gateway's own way of serving."""
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,8 +13,12 @@ from openai import BadRequestError, ConflictError, NotFoundError
 from gateway.api.wire import Record
 from gateway.batches import runner, window
 from gateway.batches.job import looked_after
+from gateway.batches.state import ANSWERS
+from gateway.objects import Object
 from gateway.observe.metrics import Metrics
 from gateway.room import Room
+from gateway.store.errors import StoreError
+from gateway.store.objects import StoredObjects
 from providers.base import Json
 from tests.conftest import PATIENCE, TEAM, snapshot_of
 from tests.gateway.batches.conftest import Batching, line
@@ -260,6 +265,33 @@ def test_a_batch_goes_on_where_it_was_and_asks_no_finished_line_again(batching: 
     again = {word for word, times in words.items() if times > 1}
     assert {"Hello 7"} <= again <= {"Hello 5", "Hello 6", "Hello 7"}  # those before may have been on their way into the database
     assert sorted(row["kind"] for row in it.rows()) == ["aborted"] + ["ok"] * 20
+
+
+def test_no_more_lines_are_begun_than_may_be_asked_again_while_answers_are_not_durable(
+    batching: Start, provider: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, refused, there = StoredObjects.create, threading.Semaphore(0), threading.Event()
+
+    async def created(self: StoredObjects, *objects: Object) -> list[Object]:
+        if objects[0].kind == ANSWERS and not there.is_set():
+            refused.release()
+            raise StoreError("not now")
+        return await create(self, *objects)
+
+    monkeypatch.setattr(StoredObjects, "create", created)
+    monkeypatch.setattr(window, "AGAIN", 0.01)
+    asked = provider(said())
+    it = batching(config(asked.url), batch_lines=3)
+    batch = it.begin(line(number) for number in range(12))
+    until_asked(asked, 3)
+
+    assert all(refused.acquire(timeout=PATIENCE) for _ in range(20))
+    assert len(asked.requests) == 3
+    there.set()
+    done = it.finished(batch)
+
+    assert [one["custom_id"] for one in it.lines(done.output_file_id)] == [f"line-{number}" for number in range(12)]
+    assert len(asked.requests) == 12
 
 
 def test_a_batch_whose_key_is_revoked_fails_and_keeps_what_it_has_done(batching: Start, provider: Make) -> None:
