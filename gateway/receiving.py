@@ -6,7 +6,7 @@ twice as long for each event of a stream, since it is made for more than is aske
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from http import HTTPStatus
 
 import aiohttp
@@ -15,6 +15,7 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from gateway.pool import Pool
 from providers.base import Fault
 
 LARGEST_REPLY = 64 << 20
@@ -50,9 +51,10 @@ class Receiver(ResponseHandler):
     def should_close(self) -> bool:
         return self._reply is not None or super().should_close
 
-    def expect(self, connection: Connection) -> "Received":
-        """From here on, what comes in is this reply's. `connection`: the pool's word for this one."""
-        self._reply = reply = Received(connection, self._loop)
+    def expect(self, connection: Connection, pool: Pool, place: Hashable) -> "Received":
+        """From here on, what comes in is this reply's. `connection`: aiohttp's word for this one. `place`: where in the pool it waits
+        afterwards; None: in aiohttp's own, as connections through proxies do."""
+        self._reply = reply = Received(connection, self._loop, pool, place)
         self._parser = None
         self._in_head = True
         self._whole = False
@@ -175,12 +177,16 @@ class Received:
     """A reply to what was sent on a connection."""
 
     __slots__ = (
-        "_connection", "_ended", "_error", "_headers", "_loop", "_paused", "_pieces", "_raw", "_waiter", "number", "status", "waiting",
+        "_connection", "_ended", "_error", "_headers", "_loop", "_paused", "_pieces", "_place", "_pool", "_raw", "_waiter", "number",
+        "status", "waiting",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, pool: Pool, place: Hashable) -> None:
+        self._connection: Connection | None = connection
+        """None when it has ended: the connection is another's then."""
         self._loop = loop
+        self._pool = pool
+        self._place = place
         self.status = 0
         """0 until the head has come."""
         self.number = 0
@@ -261,11 +267,11 @@ class Received:
 
     def close(self) -> None:
         """Lets go of the reply; what has not been read of it is cut off."""
-        receiver = self._connection.protocol
-        if receiver is not None:  # else it has ended
-            if isinstance(receiver, Receiver):
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if isinstance(receiver := connection.protocol, Receiver):
                 receiver.forget()
-            self._connection.close()
+            connection.close()
             self.fail(aiohttp.ClientConnectionError("closed"))
         self._pieces.clear()
         self.waiting = 0
@@ -317,11 +323,15 @@ class Received:
     def end(self) -> None:
         """The connection goes back to the pool, unless the provider has answered before it was asked all."""
         self._ended = True
-        transport = self._connection.transport
-        if transport is None or transport.get_write_buffer_size():
-            self._connection.close()
-        else:
-            self._connection.release()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            transport = connection.transport
+            if transport is None or transport.get_write_buffer_size():
+                connection.close()
+            elif self._place is None:
+                connection.release()
+            else:
+                self._pool.give(self._place, connection)
         self.wake()
 
     def fail(self, error: Exception) -> None:

@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import aiohttp
-from aiohttp.connector import Connection
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http import HttpProcessingError
 from msgspec.structs import replace
 from yarl import URL
 
+from gateway.pool import KEEP, Pool
 from gateway.receiving import LARGEST_REPLY, Received, Receiver
 from gateway.snapshot import Account
 from providers.base import JSON_BODY, Credential, Fault, Kind, Outgoing
@@ -71,6 +72,14 @@ class Upstream(Protocol):
         ...
 
 
+class Asked(NamedTuple):
+    """Where requests go."""
+
+    request: aiohttp.ClientRequest
+    place: ConnectionKey | None
+    """In the pool; None: connections through proxies are aiohttp's."""
+
+
 class Http:
     """Upstream over HTTP/1.1 with kept-alive connections.
 
@@ -87,16 +96,20 @@ class Http:
         self._turns: dict[str, int] = {}
         self._cooling: dict[tuple[str, int], float] = {}
         """Until when a credential is left alone."""
-        self._asked: dict[tuple[str, str, str | None], aiohttp.ClientRequest] = {}
+        self._pool: Pool | None = None
+        self._asked: dict[tuple[str, str, str | None], Asked] = {}
         self._heads: dict[tuple[str, str], tuple[Account, Credential, bytes]] = {}
         """Of an account's requests to an address: what they begin with, for as long as the account and its credential are these."""
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def open(self) -> None:
-        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30, socket_factory=_socket)
+        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=KEEP, socket_factory=_socket)
         self._connector._factory = partial(Receiver, loop=asyncio.get_running_loop())  # type: ignore[assignment]
+        self._pool = Pool(asyncio.get_running_loop())
 
     async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
         if self._connector is not None:
             await self._connector.close()
 
@@ -188,19 +201,26 @@ class Http:
     async def _send(
         self, account: Account, request: Outgoing, credential: Credential, connect: float, check: Callable[[str], None] | None = None
     ) -> Received:
-        if self._connector is None:
+        connector, pool = self._connector, self._pool
+        if connector is None or pool is None:
             raise RuntimeError("upstream is not open")
         url = request.url
         if credential.query:
             url += ("&" if "?" in url else "?") + credential.query
+        asked, place = self._asked_of(request.method, url, account.proxy)
         try:
-            asked = self._asked_of(request.method, url, account.proxy)
-            connection = await self._connector.connect(asked, [], self._timeout(connect))
+            connection = (pool.take(place) if place else None) or await connector.connect(asked, [], self._timeout(connect))
             try:
-                if check is not None and account.proxy is None and connection.transport is not None:
-                    check(connection.transport.get_extra_info("peername")[0])
+                receiver, transport = connection.protocol, connection.transport
+                if not isinstance(receiver, Receiver) or transport is None:
+                    raise aiohttp.ServerDisconnectedError
+                if check is not None and account.proxy is None:
+                    check(transport.get_extra_info("peername")[0])
+                body = request.body
                 start = self._start(asked, account, request, credential)
-                reply = await _replied(connection, start + rest_of(asked, len(request.body)), request.body)
+                reply = receiver.expect(connection, pool, place)
+                transport.write(start + rest_of(asked, len(body)) + body)  # one write is one packet, as a rule
+                await reply.head()
             except BaseException:
                 connection.close()
                 raise
@@ -208,7 +228,7 @@ class Http:
             log.info("account %s cannot be reached: %s", account.name, exc.__class__.__name__)
             raise Fault("unreachable", f"account {account.name} cannot be reached: {_reason(exc)}") from exc
         # what an error says cannot be read then, but its status can
-        if reply.status < HTTPStatus.BAD_REQUEST and reply.encoded:
+        if reply.encoded and reply.status < HTTPStatus.BAD_REQUEST:
             reply.close()
             raise Fault("broken", f"account {account.name} answered in an encoding that was not asked for")
         return reply
@@ -225,14 +245,15 @@ class Http:
             self._heads[account.name, request.url] = (account, credential, start)
         return start
 
-    def _asked_of(self, method: str, url: str, proxy: str | None) -> aiohttp.ClientRequest:
+    def _asked_of(self, method: str, url: str, proxy: str | None) -> Asked:
         """Where a request goes; a gateway asks the same few addresses again and again."""
         if (known := self._asked.get((method, url, proxy))) is None:
             if len(self._asked) > 1000:
                 self._asked.clear()
-            known = self._asked[method, url, proxy] = aiohttp.ClientRequest(
+            asked = aiohttp.ClientRequest(
                 method, URL(url, encoded=True), headers=USUAL, proxy=URL(proxy) if proxy else None, loop=asyncio.get_running_loop()
             )
+            known = self._asked[method, url, proxy] = Asked(asked, None if proxy else asked.connection_key)
         return known
 
     def _timeout(self, connect: float) -> aiohttp.ClientTimeout:
@@ -257,17 +278,6 @@ def start_of(asked: aiohttp.ClientRequest, headers: Mapping[str, str]) -> bytes:
 def rest_of(asked: aiohttp.ClientRequest, length: int) -> bytes:
     """The end of the head of a request with `length` bytes of body."""
     return b"content-length: %d\r\n\r\n" % length if length or asked.method == "POST" else b"\r\n"
-
-
-async def _replied(connection: Connection, head: bytes, body: bytes) -> Received:
-    """The reply to a request that is sent here, once its head has come."""
-    receiver, transport = connection.protocol, connection.transport
-    if not isinstance(receiver, Receiver) or transport is None:
-        raise aiohttp.ServerDisconnectedError
-    reply = receiver.expect(connection)
-    transport.write(head + body)  # one write is one packet, as a rule
-    await reply.head()
-    return reply
 
 
 def _socket(address: tuple[Any, ...]) -> socket.socket:

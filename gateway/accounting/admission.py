@@ -7,7 +7,7 @@ from functools import partial
 from msgspec import Struct
 
 from gateway.accounting.budgets import Budget, Purse, Seeding, Spent, Warned, Warnings, purse_of
-from gateway.accounting.limits import MINUTE, Limits, asked, buckets_of, came_of
+from gateway.accounting.limits import MINUTE, Buckets, Limits, asked, buckets_of, came_of
 from gateway.state.base import SHORTLY, Bucket, Held, Level, Refused, State, Unseeded
 
 USERS = 10_000
@@ -31,12 +31,12 @@ class Holder(Struct, frozen=True):
 class Counters(Struct, frozen=True):
     """What one request is counted in at present."""
 
-    buckets: tuple[Bucket, ...]
+    buckets: Buckets
     """Those of `purses` come last, in the same order."""
     purses: tuple[Purse, ...]
 
 
-NONE = Counters((), ())
+NONE = Counters(Buckets(), ())
 
 
 class Bounds:
@@ -72,7 +72,7 @@ class Bounds:
         limits = [bucket for holder in holders for bucket in buckets_of(holder.scope, holder.limits, period=self._period)]
         if len(self._known) >= USERS:
             self._known.clear()
-        made = self._known[user] = Counters((*limits, *(purse.bucket for purse in purses)), purses)
+        made = self._known[user] = Counters(Buckets((*limits, *(purse.bucket for purse in purses))), purses)
         return made
 
 

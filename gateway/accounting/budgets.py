@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from math import inf
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -68,6 +69,8 @@ class Purse(Struct, frozen=True):
     bucket: Bucket
     spent: Spent
     warn: tuple[float, ...]
+    first: float = inf
+    """What has been spent at the first of the levels that are warned of."""
 
 
 def purse_of(scope: str, budget: Budget, now: float) -> Purse:
@@ -75,7 +78,8 @@ def purse_of(scope: str, budget: Budget, now: float) -> Purse:
     period = period_of(budget.per, budget.zone, now)
     key = f"{scope} budget {budget.unit} {period.label}"
     bucket = Bucket(key, budget.amount, budget.unit, scope, seeded=True, resets=int(period.until * 1000))
-    return Purse(bucket, Spent(scope, budget.unit, period.since, period.until), budget.warn)
+    first = budget.warn[0] * budget.amount if budget.warn else inf
+    return Purse(bucket, Spent(scope, budget.unit, period.since, period.until), budget.warn, first)
 
 
 class Warned(Struct, frozen=True):
@@ -96,11 +100,12 @@ class Warnings:
 
     def look(self, held: Held, purses: Sequence[Purse]) -> None:
         """`purses`: of the last buckets that are held, in this order."""
-        first = len(held.buckets) - len(purses)
-        for at, purse in enumerate(purses, first):
+        for used, purse in zip(held.used[-len(purses) :], purses, strict=True):
+            if used < purse.first:
+                continue
             reached = self._reached.get(purse.bucket.key, 0)
-            while reached < len(purse.warn) and held.used[at] >= purse.warn[reached] * purse.bucket.cap:
-                self._tell(Warned(purse.bucket, purse.warn[reached], held.used[at]))
+            while reached < len(purse.warn) and used >= purse.warn[reached] * purse.bucket.cap:
+                self._tell(Warned(purse.bucket, purse.warn[reached], used))
                 reached += 1
                 self._reached[purse.bucket.key] = reached
 

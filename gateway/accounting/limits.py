@@ -1,11 +1,12 @@
 """How much a team, a key or a user may ask for: requests and tokens a minute, and requests at once; and what a client is told about it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from operator import itemgetter
 
 from msgspec import Struct
 
-from gateway.state.base import NEVER, Bucket, Held, Refused, window
+from gateway.state.base import NEVER, SLOTS, Bucket, Held, Refused, window
 
 MINUTE = 60.0
 REQUESTS, TOKENS, CONCURRENT = "requests", "tokens", "concurrent"
@@ -66,17 +67,49 @@ def told(refused: Refused, now: float) -> Told:
     return Told(429, _kind(bucket), "rate_limit_exceeded", message, headers)
 
 
+class Buckets(tuple[Bucket, ...]):
+    """What one request is counted in, with what follows from that alone."""
+
+    @classmethod
+    def of(cls, buckets: Sequence[Bucket]) -> "Buckets":
+        return buckets if isinstance(buckets, Buckets) else cls(buckets)
+
+    @cached_property
+    def amounts(self) -> Callable[[Mapping[str, int]], Sequence[int]]:
+        """Of amounts by unit, that of each."""
+        units = [bucket.unit for bucket in self]
+        return itemgetter(*units) if len(units) > 1 else lambda by_unit: [by_unit[unit] for unit in units]
+
+    @cached_property
+    def windows(self) -> list[tuple[bytes, bytes, list[tuple[int, Bucket, tuple[bytes, bytes]]]]]:
+        """By unit: the headers of what remains and when it is reset; and the windows, each with its place and the header of its limit."""
+        found: dict[str, list[tuple[int, Bucket, tuple[bytes, bytes]]]] = {}
+        for place, bucket in enumerate(self):
+            if bucket.width:
+                found.setdefault(bucket.unit, []).append((place, bucket, (NAMES[bucket.unit][0], b"%d" % bucket.cap)))
+        return [(*NAMES[unit][1:], windows) for unit, windows in found.items()]
+
+
+class ByUnit(dict[str, int]):
+    """Amounts by unit. What is not named is nothing."""
+
+    def __missing__(self, unit: str) -> int:
+        return 0
+
+
 def headers_of(held: Held) -> Headers:
     """`x-ratelimit-*`: of several limits on the same, the one with the least left."""
-    least: dict[str, tuple[Bucket, int, int]] = {}
-    for bucket, used, slot in zip(held.buckets, held.used, held.slots, strict=True):
-        if bucket.width:
-            known = least.get(bucket.unit)
-            if known is None or bucket.cap - used < known[0].cap - known[1]:
-                least[bucket.unit] = (bucket, used, slot)
     headers: Headers = []
-    for bucket, used, slot in least.values():
-        headers += _told(bucket, used, bucket.end_of(slot) - held.at)
+    used = held.used
+    for remaining, reset, windows in Buckets.of(held.buckets).windows:
+        place, bucket, limit = windows[0]
+        left = bucket.cap - used[place]
+        for one in windows[1:]:
+            if (less := one[1].cap - used[one[0]]) < left:
+                place, bucket, limit = one
+                left = less
+        ms = (held.slots[place] + SLOTS + 1) * bucket.width - held.at
+        headers += (limit, (remaining, b"%d" % (left if left > 0 else 0)), (reset, _reset(ms)))
     return headers
 
 
@@ -132,11 +165,11 @@ def amount(value: int, unit: str) -> str:
     return f"{whole}{f'.{nano:09d}'.rstrip('0') if nano else ''} {unit}"
 
 
-def asked(buckets: Iterable[Bucket], upper: Mapping[str, int]) -> list[int]:
+def asked(buckets: Sequence[Bucket], upper: Mapping[str, int]) -> Sequence[int]:
     """What one request takes of each bucket, given what it may use at most, by unit: `{"tokens": 1200, "CNY": 30_000_000}`."""
-    return [1 if bucket.unit in (REQUESTS, CONCURRENT) else upper.get(bucket.unit, 0) for bucket in buckets]
+    return Buckets.of(buckets).amounts(ByUnit(upper, requests=1, concurrent=1))
 
 
-def came_of(buckets: Sequence[Bucket], actual: Mapping[str, int]) -> list[int]:
+def came_of(buckets: Sequence[Bucket], actual: Mapping[str, int]) -> Sequence[int]:
     """The same for what it has used. It stays one request, and is under way no more."""
-    return [1 if bucket.unit == REQUESTS else actual.get(bucket.unit, 0) for bucket in buckets]
+    return Buckets.of(buckets).amounts(ByUnit(actual, requests=1, concurrent=0))

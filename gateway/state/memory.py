@@ -81,6 +81,12 @@ class Entry:
             self.newest = slot
         self.total += amount
 
+    def undo(self, slot: int) -> None:
+        """Takes back the last slot, which was added just now."""
+        self.total -= self.slots.pop(slot)
+        self.order.pop()
+        self.newest = self.order[-1] if self.order else LONG_AGO
+
     def give_back(self, slot: int, amount: int) -> None:
         if (there := self.slots.get(slot)) is not None:
             amount = min(amount, there)
@@ -145,41 +151,58 @@ class Memory:
         entries = self._entries
         if len(entries) >= self._many:
             self._drop_idle(now)
-        found: list[Entry] = []
         slots: list[int] = []
-        slot = 0
-        refused = False
+        used: list[int] = []
+        new: list[Entry] = []
+        """What has got a slot by this request."""
         for bucket, amount in zip(buckets, amounts, strict=True):
             entry = entries.get(bucket.key) or self._make(bucket)
-            found.append(entry)
             if width := bucket.width:
                 slot = now // width
                 if slot != entry.turned:
                     slot = entry.turn(slot)
+                total = entry.total + amount
+                if total > bucket.cap:
+                    break
+                if slot == entry.newest:
+                    entry.slots[slot] += amount
+                    entry.total = total
+                elif amount:
+                    entry.add(slot, amount)
+                    new.append(entry)
                 slots.append(slot)
-                if entry.total + amount > bucket.cap:
-                    refused = True
+                used.append(total)
             else:
-                slots.append(0)
-                if entry.at < 0:
-                    return Unseeded(bucket)
-                if entry.spent + entry.held + entry.doubt + amount > bucket.cap:
-                    refused = True
-        if refused:
-            return _refused(buckets, amounts, found, now)
-        used: list[int] = []
-        for bucket, amount, entry, slot in zip(buckets, amounts, found, slots, strict=True):
-            if not bucket.width:
+                if entry.at < 0 or entry.spent + entry.held + entry.doubt + amount > bucket.cap:
+                    break
                 entry.held += amount
+                slots.append(0)
                 used.append(entry.spent)
-                continue
-            if slot == entry.newest:
-                entry.slots[slot] += amount
-                entry.total += amount
-            elif amount:
-                entry.add(slot, amount)
-            used.append(entry.total)
-        return self._held(buckets, amounts, slots, used, now)
+        else:
+            return self._held(buckets, amounts, slots, used, now)
+        return self._not_held(buckets, amounts, slots, new, now)
+
+    def _not_held(
+        self, buckets: Sequence[Bucket], amounts: Sequence[int], slots: list[int], new: list[Entry], now: int
+    ) -> Refused | Unseeded:
+        """Gives back what has been taken of the first buckets, since one has not enough; why not."""
+        found: list[Entry] = []
+        for bucket in buckets:
+            entry = self._entries.get(bucket.key) or self._make(bucket)
+            if bucket.width and (slot := now // bucket.width) != entry.turned:
+                entry.turn(slot)
+            found.append(entry)
+        for bucket, amount, entry, slot in zip(buckets, amounts, found, slots, strict=False):
+            if not bucket.width:
+                entry.held -= amount
+            elif entry in new:
+                entry.undo(slot)
+            else:
+                entry.give_back(slot, amount)
+        for bucket, entry in zip(buckets, found, strict=True):
+            if entry.at < 0:
+                return Unseeded(bucket)
+        return _refused(buckets, amounts, found, now)
 
     def draw_now(self, chains: Sequence[Chain]) -> Held | Refused | Unseeded:
         now = int(self._now() * 1000)
@@ -209,12 +232,13 @@ class Memory:
         now = int(self._now() * 1000)
         lapsed = held.stage == LAPSED
         self._close(held)
+        entries = self._entries
         for bucket, amount, slot, used in zip(held.buckets, held.amounts, held.slots, actual, strict=True):
-            if bucket.width and used == amount:
-                continue
-            entry = self._entries.get(bucket.key) or self._make(bucket)
-            if bucket.width:
-                current = now // bucket.width
+            if width := bucket.width:
+                if used == amount:
+                    continue
+                entry = entries.get(bucket.key) or self._make(bucket)
+                current = now // width
                 if current != entry.turned:
                     current = entry.turn(current)
                 if used > amount:
@@ -222,6 +246,7 @@ class Memory:
                 elif not lapsed:
                     entry.give_back(slot, amount - used)
                 continue
+            entry = entries.get(bucket.key) or self._make(bucket)
             if not lapsed:
                 entry.held -= amount
             elif bucket.keep:
