@@ -160,12 +160,15 @@ class Receiver(ResponseHandler):
         self._in_head = False
         if not parser.should_keep_alive():
             self.force_close()
-        reply.begin(status, headers)
+        reply.status = status
+        reply.raw = headers
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
-        if self._reply is not None and not self._whole:
-            self._reply.take(body)
+        reply = self._reply
+        if reply is not None and not self._whole:
+            reply.pieces.append(body)
+            reply.waiting += len(body)
 
     def on_message_complete(self) -> None:
         self._moved = True
@@ -177,7 +180,7 @@ class Received:
     """A reply to what was sent on a connection."""
 
     __slots__ = (
-        "_connection", "_ended", "_error", "_headers", "_loop", "_paused", "_pieces", "_place", "_pool", "_raw", "_waiter", "number",
+        "_connection", "_ended", "_error", "_headers", "_loop", "_paused", "_place", "_pool", "_waiter", "number", "pieces", "raw",
         "status", "waiting",
     )  # fmt: skip
 
@@ -193,9 +196,11 @@ class Received:
         """Of the account's credential that it was asked with."""
         self.waiting = 0
         """Bytes of the body that nobody has taken."""
-        self._raw: dict[bytes, bytes] = {}
+        self.raw: dict[bytes, bytes] = {}
+        """The headers, by names in small letters."""
         self._headers: Mapping[str, str] | None = None
-        self._pieces: deque[bytes] = deque()
+        self.pieces: deque[bytes] = deque()
+        """Of the body, those that nobody has taken."""
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -207,28 +212,32 @@ class Received:
     def headers(self) -> Mapping[str, str]:
         """By names in small letters; of several by one name, the first."""
         if self._headers is None:
-            self._headers = {name.decode("latin-1"): value.decode("utf-8", "surrogateescape") for name, value in self._raw.items()}
+            self._headers = {name.decode("latin-1"): value.decode("utf-8", "surrogateescape") for name, value in self.raw.items()}
         return self._headers
 
     @property
     def encoded(self) -> bool:
-        return self._raw.get(b"content-encoding", b"identity") != b"identity"
+        return self.raw.get(b"content-encoding", b"identity") != b"identity"
 
     @property
     def until_closed(self) -> bool:
         """Whether the body ends where the connection does."""
-        return b"content-length" not in self._raw and b"chunked" not in self._raw.get(b"transfer-encoding", b"").lower()
+        return b"content-length" not in self.raw and b"chunked" not in self.raw.get(b"transfer-encoding", b"").lower()
 
     async def head(self) -> None:
         """Waits for the head. Raises aiohttp.ClientError, HttpProcessingError."""
         while not self.status:
             if self._error is not None:
                 raise self._error
-            await self._more()
+            self._waiter = waiter = self._loop.create_future()
+            try:
+                await waiter
+            finally:
+                self._waiter = None
 
     async def piece(self) -> bytes:
         """The next bytes of the body as they come; b"" at its end. Raises Fault("broken") if the connection breaks."""
-        pieces = self._pieces
+        pieces = self.pieces
         while not pieces:
             if self._ended:
                 return b""
@@ -245,15 +254,15 @@ class Received:
 
     async def read(self, most: int = LARGEST_REPLY) -> bytes:
         """The whole body. Raises Fault("broken") for one larger than `most` bytes."""
-        length = self._raw.get(b"content-length")
+        length = self.raw.get(b"content-length")
         if length is not None and int(length) > most:
             raise too_long(most)
         taken: list[bytes] = []
         size = 0
         while True:
-            taken += self._pieces
+            taken += self.pieces
             size += self.waiting
-            self._pieces.clear()
+            self.pieces.clear()
             self.waiting = 0
             if size > most:
                 raise too_long(most)
@@ -273,18 +282,18 @@ class Received:
                 receiver.forget()
             connection.close()
             self.fail(aiohttp.ClientConnectionError("closed"))
-        self._pieces.clear()
+        self.pieces.clear()
         self.waiting = 0
 
     def _as_many(self, piece: bytes) -> bytes:
         """With as many of the next as there is room for in one."""
         room = LARGEST_PIECE - len(piece)
         if room < 0:
-            self._pieces.appendleft(piece[LARGEST_PIECE:])
+            self.pieces.appendleft(piece[LARGEST_PIECE:])
             return piece[:LARGEST_PIECE]
         taken = [piece]
-        while self._pieces and (room := room - len(self._pieces[0])) >= 0:
-            taken.append(self._pieces.popleft())
+        while self.pieces and (room := room - len(self.pieces[0])) >= 0:
+            taken.append(self.pieces.popleft())
         return b"".join(taken)
 
     async def _more(self) -> None:
@@ -300,14 +309,6 @@ class Received:
             transport.resume_reading()
 
     # ---- for the connection ----
-
-    def begin(self, status: int, headers: dict[bytes, bytes]) -> None:
-        self.status = status
-        self._raw = headers
-
-    def take(self, body: bytes) -> None:
-        self._pieces.append(body)
-        self.waiting += len(body)
 
     def wake(self) -> None:
         waiter = self._waiter
@@ -332,7 +333,9 @@ class Received:
                 connection.release()
             else:
                 self._pool.give(self._place, connection)
-        self.wake()
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def fail(self, error: Exception) -> None:
         if not self._ended:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from gateway.compiling import build
 from gateway.config import Settings
-from gateway.routing.decision import Decision, names, replayed, route_told
+from gateway.routing.decision import Decision, replayed, route_told
 from gateway.snapshot import Key, Snapshot
 
 
@@ -61,8 +61,8 @@ def _again(line: Line, snapshot: Snapshot) -> Replay | None:
         return None
     key = _key(line, snapshot)
     plan = replayed(decision, key, snapshot) if key else None
-    now = names(plan.hops) if plan else ()
-    same = plan is not None and (now, names(plan.on_refusal)) == (decision.hops, decision.on_refusal)
+    now = plan.names[0] if plan else ()
+    same = plan is not None and plan.names == (decision.hops, decision.on_refusal)
     route = route_told(plan) if plan else f"key {line.key!r} of team {line.team!r} is not in this config" if key is None else "no plan"
     return Replay(line.request_id, decision.config, decision.config == snapshot.revision, same, decision.hops, now, route)
 

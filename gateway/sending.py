@@ -22,7 +22,7 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
     if cycle.__class__ is not RequestResponseCycle:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         return await send({"type": "http.response.body", "body": body})
-    if await gone(cycle):
+    if (cycle.disconnected or cycle.flow.write_paused) and await gone(cycle):
         return None
     cycle.transport.write(head(cycle, status, headers) + body)
     return over(cycle)

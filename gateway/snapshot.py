@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from gateway.accounting.admission import Bounds, Holder
 from gateway.accounting.grants import Grant
 from gateway.accounting.limits import TOKENS
+from gateway.accounting.prices import Rates
 from gateway.catalog import Catalog
 from gateway.globs import Globs
 from gateway.settings import AccountLimits, Block, Breaker, Retry, Timeouts, When
@@ -86,6 +87,8 @@ class Hop(Struct, frozen=True):
     """Its pace is measured, since the route picks the fastest."""
     space: str = ""
     """Of its vectors, where it makes some."""
+    rates: Rates | None = None
+    """What it costs, where that is known."""
 
 
 class Candidate(Struct, frozen=True):
@@ -272,6 +275,7 @@ class Snapshot(Struct, frozen=True):
             route.hedge,
             route.pick == "fastest",
             self.space(route, account, model_id) if endpoint == "embeddings" else "",
+            self.catalog.rates(account.vendor, model_id),
         )
 
     def space(self, route: Route, account: Account, model_id: str) -> str:

@@ -46,8 +46,10 @@ class Rates(Struct, frozen=True):
 
 def cost(rates: Rates, prompt: int, cached: int, completion: int) -> int:
     """What a request costs, in nano units, rounded half up. `cached` tokens are part of those of the prompt."""
-    rate = rates.of(prompt)
-    cached = min(cached, prompt)
+    tiers = rates.tiers
+    rate = tiers[0] if len(tiers) == 1 else rates.of(prompt)
+    if cached > prompt:
+        cached = prompt
     return ((prompt - cached) * rate.input + cached * rate.cached + completion * rate.output + MILLION // 2) // MILLION
 
 

@@ -103,7 +103,7 @@ class Booking:
         upper = {TOKENS: prompt + answer}
         units = units_of(facts.endpoint, body)
         for currency in key.currencies:
-            upper[currency] = max((self._price(hop, currency, prompt, answer, units) for hop in plan.hops), default=0)
+            upper[currency] = max([self._price(hop, currency, prompt, answer, units) for hop in plan.hops], default=0)
         got = await books.admission.admit(key.bounds, upper, self._user)
         if isinstance(got, Refused):
             return told(got, time())
@@ -113,11 +113,13 @@ class Booking:
         return None
 
     def _price(self, hop: Hop, currency: str, prompt: int, answer: int, units: Mapping[str, int]) -> int:
-        rates = self._snapshot.catalog.rates(hop.account.vendor, hop.target.model.id)
+        rates = hop.rates
         if rates is None:
             return 0
-        nano = expected(rates, prompt, answer) + (cost_of_units(rates, units) if rates.units else 0)
-        return converted(nano, rates.currency, currency, self._snapshot.catalog)
+        nano = cost(rates, prompt, 0, answer)
+        if rates.units:
+            nano += cost_of_units(rates, units)
+        return nano if rates.currency == currency else converted(nano, rates.currency, currency, self._snapshot.catalog)
 
     # ---- at each attempt ----
 
@@ -162,19 +164,22 @@ class Booking:
             self._done = ledger.write(self._written)  # who waited was cancelled, the writing was not: the record's id makes the two one
         if self._done is not None and not self._done.done():
             await self._done
-        self._give_free()
+        if self._held is not None or self._paid or self._drawn is not None:
+            self._give_free()
 
     def close(self) -> None:
         """All is over, whatever has come of it. What has not been written down is written now, and nobody waits for it."""
         if self._written is None:
             self._write()
-        self._give_free()
+        if self._held is not None or self._paid or self._drawn is not None:
+            self._give_free()
 
     def _write(self) -> None:
         exchange = self._exchange
         usage = exchange.usage or {}
         if usage and exchange.trail.hop is not None:
-            self._parts.append(Part(exchange.trail.hop, self._drawn, less(usage, [part.usage for part in self._parts])))
+            own = less(usage, [part.usage for part in self._parts]) if self._parts else usage
+            self._parts.append(Part(exchange.trail.hop, self._drawn, own))
             self._drawn = None
         record = self._record(usage)
         ledger = self._books.ledger
@@ -232,7 +237,7 @@ class Booking:
     def _attempt(self, of: UsageRecord, hop: Hop) -> UsageRecord:
         """What an attempt that was given up is likely to cost: its prompt."""
         prompt = self._facts.size // BYTES_OF_A_TOKEN if self._facts is not None else 0
-        rates = self._snapshot.catalog.rates(hop.account.vendor, hop.target.model.id)
+        rates = hop.rates
         return UsageRecord(
             id=new_id(of.time),
             time=of.time,
@@ -278,24 +283,26 @@ class Booking:
                 for grant, tokens in paid.granted.items():
                     self._granted[grant] = self._granted.get(grant, 0) + tokens
                 prompt, completion = paid.prompt, paid.completion
-            rates = self._snapshot.catalog.rates(part.hop.account.vendor, part.hop.target.model.id)
+            rates = part.hop.rates
             if rates is not None:
                 nano = cost(rates, prompt, min(cached, prompt), completion)
                 if rates.units:
                     nano += cost_of_units(rates, {unit: ceil(part.usage[unit] or 0) for unit in rates.units if unit in part.usage})
                 currency, as_of = currency or rates.currency, as_of or rates.as_of
-                total += converted(nano, rates.currency, currency, self._snapshot.catalog)
+                total += nano if rates.currency == currency else converted(nano, rates.currency, currency, self._snapshot.catalog)
         self._nano, self._currency = total, currency
         return total, currency, as_of
 
     def _give_free(self) -> None:
         """Once the record is there: what was reserved and not used is free again."""
         if self._held is not None:
-            used = {
-                TOKENS: sum((part.usage.get("prompt_tokens") or 0) + (part.usage.get("completion_tokens") or 0) for part in self._parts)
-            }
+            tokens = 0
+            for part in self._parts:
+                tokens += (part.usage.get("prompt_tokens") or 0) + (part.usage.get("completion_tokens") or 0)
+            used = {TOKENS: tokens}
             for currency in self._key.currencies:
-                used[currency] = converted(self._nano, self._currency, currency, self._snapshot.catalog)
+                same = currency == self._currency
+                used[currency] = self._nano if same else converted(self._nano, self._currency, currency, self._snapshot.catalog)
             self._books.admission.settle(self._held, used)
             self._held = None
         for drawn, paid in self._paid:
@@ -317,8 +324,6 @@ def units_of(endpoint: str, body: Json) -> Mapping[str, int]:
 
 def less(total: Json, earlier: list[Json]) -> Json:
     """What the last part has used: the sum of all less the others."""
-    if not earlier:
-        return total
 
     def rest(*path: str) -> int:
         return max(0, _at(total, path) - sum(_at(one, path) for one in earlier))

@@ -25,17 +25,12 @@ async def chat(exchange: Exchange, serving: Serving, deployment: str = "") -> No
         body = {**body, "model": deployment}
     body = validate.chat(body)
     exchange.model = body["model"]
-    if HEADER in exchange.headers and not body.get("stream"):
-        await once(exchange, serving, body, lambda: _chat(exchange, serving, key, snapshot, body))
-    else:
-        await _chat(exchange, serving, key, snapshot, body)
-
-
-async def _chat(exchange: Exchange, serving: Serving, key: Key, snapshot: Snapshot, body: Json) -> None:
     form = ChatForm(exchange, body)
-    if legacy_functions.used(body):
-        body = legacy_functions.as_tools(body)
-    await answer_as(exchange, serving, key, snapshot, body, form)
+    asked = legacy_functions.as_tools(body) if legacy_functions.used(body) else body
+    if HEADER in exchange.headers and not body.get("stream"):
+        await once(exchange, serving, body, lambda: answer_as(exchange, serving, key, snapshot, asked, form))
+    else:
+        await answer_as(exchange, serving, key, snapshot, asked, form)
 
 
 class ChatForm:

@@ -37,15 +37,18 @@ def complete(answer: Json, *, model: str, request_id: str, now: int) -> Json:
         message = choice.get("message") or {}
         if choice.get("index").__class__ is not int:
             choice["index"] = number
-        choice["logprobs"] = logprobs_in(choice.get("logprobs"))
+        logprobs = choice.get("logprobs")
+        choice["logprobs"] = None if logprobs is None else logprobs_in(logprobs)
         choice["message"] = said = {"content": None, "refusal": None, **message, "role": "assistant"}
-        text(said["content"], "content")
-        text(said["refusal"], "a refusal")
+        if said["content"].__class__ is not str:
+            text(said["content"], "content")
+        if said["refusal"] is not None:
+            text(said["refusal"], "a refusal")
         if not message.keys() <= PLAIN:
             _complete_more(said)
-        choice["finish_reason"] = text(choice.get("finish_reason") or None, "a finish reason") or (
-            "tool_calls" if "tool_calls" in said else "stop"
-        )
+        reason = choice.get("finish_reason") or None
+        if reason.__class__ is not str:
+            choice["finish_reason"] = text(reason, "a finish reason") or ("tool_calls" if "tool_calls" in said else "stop")
     created, usage = answer.get("created"), usage_in(answer.pop("usage", None))
     answer["id"] = answer_id(answer.get("id"), request_id)
     answer["object"] = "chat.completion"

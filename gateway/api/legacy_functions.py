@@ -9,7 +9,10 @@ from providers.base import Json
 
 
 def used(body: Json) -> bool:
-    return "functions" in body or any(message.get("role") == "function" or message.get("function_call") for message in body["messages"])
+    for message in body["messages"]:
+        if message.get("role") == "function" or message.get("function_call"):
+            return True
+    return "functions" in body
 
 
 def as_tools(body: Json) -> Json:

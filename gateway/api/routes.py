@@ -64,9 +64,10 @@ AZURE = "/openai/deployments/"
 
 def endpoint_of(exchange: Exchange) -> Callable[[Exchange, Serving], Awaitable[None]]:
     """What serves the request. Raises Refusal(404) or Refusal(405): this one too, and all that come later, in the client's own form."""
-    if meant(exchange):
+    path = exchange.path
+    if path != "/v1/chat/completions" and meant(exchange):
         speak(exchange)
-    methods = PATHS.get(exchange.path)
+    methods = PATHS.get(path)
     ids: tuple[str, ...] = ()
     if methods is None:
         methods, ids = _methods(canonical(exchange.path))

@@ -14,6 +14,7 @@ from gateway.accounting.books import Books
 from gateway.api.auth import Ring, authenticate
 from gateway.api.booking import Booking
 from gateway.api.spaces import Spaces, under, why_changed
+from gateway.api.weight import SMALL
 from gateway.api.wire import Exchange, Record, Refusal
 from gateway.blobs.opening import FileStore
 from gateway.jobs.base import Run
@@ -90,7 +91,8 @@ def received(endpoint: str, exchange: Exchange, serving: Serving) -> tuple[Key, 
 
 async def planned(endpoint: str, body: Json, exchange: Exchange, key: Key, snapshot: Snapshot, serving: Serving) -> Plan:
     """The plan for a request that has been checked, with at least one hop, and with what it may use reserved. Raises Refusal."""
-    await exchange.others()  # it has just been checked
+    if exchange.size > SMALL:
+        await exchange.others()  # it has just been checked
     facts = facts_of(endpoint, body, exchange.size)
     resolved = None
     if serving.tuned is not None and facts.model.startswith(PREFIX):

@@ -305,7 +305,8 @@ class Exchange:
     @property
     def changes(self) -> str:
         """What became of the request's fields, as the header says it."""
-        return ",".join(map(told, self.trail.changes))
+        changes = self.trail.changes
+        return ",".join(map(told, changes)) if changes else ""
 
     async def answer(self, status: int, body: bytes, headers: Headers | None = None, kind: tuple[bytes, bytes] = JSON_TYPE) -> None:
         """A whole answer."""

@@ -144,7 +144,7 @@ class Asking:
         if hop.defaults:  # what became of a field that the client did not send is no concern of the client's
             changes = tuple(change for change in changes if change.field in asked or change.field not in hop.defaults)
         self._trail.changes = changes
-        if self._strict:
+        if self._strict and changes:
             for change in changes:
                 if change.fate in CHANGED:
                     why = f": {change.why}" if change.why else ""
@@ -174,7 +174,7 @@ class Asking:
     async def _read(self, hop: Hop, outgoing: Outgoing) -> bytes:
         reply = await self._open(hop, outgoing, stream=False)
         try:
-            if reply.status not in OK:
+            if reply.status != 200 and reply.status not in OK:
                 raise self._judged(hop, reply, await error_of(reply))
             return await reply.read()
         finally:

@@ -148,7 +148,9 @@ class Attempts:
         self._trail.hop = hop
         self._health.asked(hop.account.name)
         number = refused = 0
-        attempt = self._timed if hop.timed else self._within_limits
+        if self._payer is not None and self._payer.gifted(hop):
+            once = self._gifted(self._payer, once)
+        attempt = self._timed if hop.timed else self._once if hop.account.limits is None else self._within_limits
         while isinstance(answer := await attempt(hop, turns, once), Fault):
             if answer.spare and refused < len(hop.account.spare):
                 refused += 1
@@ -168,21 +170,17 @@ class Attempts:
         seconds, failed = None, False
         pace.begin(hop.name, stream=self._streams)
         try:
-            answer = await self._within_limits(hop, turns, once)
+            answer = await (self._once if hop.account.limits is None else self._within_limits)(hop, turns, once)
             seconds, failed = perf_counter() - began, isinstance(answer, Fault)
             return answer
         finally:
             pace.end(hop.name, seconds, stream=self._streams, failed=failed)
 
     async def _within_limits(self, hop: Hop, turns: "Turns", once: Once[T]) -> T | Fault:
-        """One attempt, counted where the account has limits: they are few."""
-        if self._payer is not None and self._payer.gifted(hop):
-            once = self._gifted(self._payer, once)
-        if hop.account.limits is None:
-            return await self._once(hop, once)
+        """One attempt, counted in the limits of the account."""
         held = [taken for body in turns.bodies(hop) if (taken := self._health.limits.take(hop.account, body))]
         self._held += held
-        answer = await self._once(hop, once)
+        answer = await self._once(hop, turns, once)
         if isinstance(answer, Fault):
             self._health.limits.give_back(held, 0)
             self._held = [one for one in self._held if one not in held]
@@ -256,7 +254,7 @@ class Attempts:
         for runner in racers.values():
             runner.close(None)
 
-    async def _once(self, hop: Hop, once: Once[T]) -> T | Fault:
+    async def _once(self, hop: Hop, turns: "Turns", once: Once[T]) -> T | Fault:
         """One attempt, and what it says of the hop's health."""
         trail, health = self._trail, self._health
         trail.attempts += 1

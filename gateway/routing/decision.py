@@ -1,13 +1,11 @@
 """What a request's plan was made from, short enough for every line of the log: with the config of then, it can be made again."""
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from gateway.routing.facts import Facts
 from gateway.routing.plan import Plan, make_plan
 from gateway.routing.preferences import Moment
-from gateway.snapshot import Hop, Key, Snapshot
+from gateway.snapshot import Key, Snapshot
 
 AT_ANY_TIME = Moment()
 
@@ -23,11 +21,7 @@ class Decision(Struct, frozen=True, omit_defaults=True):
 
 
 def decision_of(plan: Plan, facts: Facts, moment: Moment, revision: str) -> Decision:
-    return Decision(revision, facts, moment, names(plan.hops), names(plan.on_refusal))
-
-
-def names(hops: Sequence[Hop]) -> tuple[str, ...]:
-    return tuple([hop.name for hop in hops])
+    return Decision(revision, facts, moment, *plan.names)
 
 
 def replayed(decision: Decision, key: Key, snapshot: Snapshot) -> Plan | None:

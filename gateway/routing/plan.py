@@ -4,6 +4,7 @@ Constraints come before preferences and hold for every hop: the place its data w
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 from math import inf
 
 from msgspec import Struct
@@ -26,7 +27,7 @@ class Rejected(Struct, frozen=True):
     why: str
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, dict=True):
     hops: tuple[Hop, ...]
     rejected: tuple[Rejected, ...] = ()
     origin: str = ""
@@ -35,6 +36,11 @@ class Plan(Struct, frozen=True):
     """The words of an entry that rejects the name."""
     on_refusal: tuple[Hop, ...] = ()
     """Where a request may go whose content a provider has refused."""
+
+    @cached_property
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Of its hops, and of those for what was refused."""
+        return tuple(hop.name for hop in self.hops), tuple(hop.name for hop in self.on_refusal)
 
 
 class Resolved(Struct, frozen=True):
