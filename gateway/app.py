@@ -103,31 +103,22 @@ class App:
         else:  # whoever reads the files does so in a thread
             self._ticker.loop.call_soon_threadsafe(self.serving.books.use, snapshot)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """ASGI 3."""
         if scope["type"] != "http":
-            return await self._not_http(scope, send)
+            return self._not_http(scope, send)
         path: str = scope["path"]
         if path.startswith("/admin/") and self.admin is not None:
-            return await self.admin(scope, receive, send)
+            return self.admin(scope, receive, send)
         exchange = Exchange(scope, receive, send, self._ticker or Ticker(asyncio.get_running_loop()), self.serving.snapshot.body_timeout)
         if path in ("/healthz", "/readyz"):
-            return await self._health(exchange)
+            return self._health(exchange)
         if path == "/metrics" and self._metrics is not None:
-            return await self._metrics(exchange)
-        try:
-            await self._serve(exchange)
-        finally:
-            exchange.unwatch()
-            if exchange.booking is not None:
-                exchange.booking.close()
-                exchange.booking = None  # the two know each other, and would wait for the garbage collector
-            record = exchange.record()
-            for sink in self.sinks:
-                sink(record)
-        return None
+            return self._metrics(exchange)
+        return self._serve(exchange)
 
     async def _serve(self, exchange: Exchange) -> None:
-        """The rim: whatever happens further in, the client gets one answer, in OpenAI's words."""
+        """The rim: whatever happens further in, the client gets one answer, in OpenAI's words, and the request is written down."""
         try:
             serve = endpoint_of(exchange)
             snapshot = self.serving.snapshot
@@ -164,6 +155,14 @@ class App:
                 await exchange.end(exchange.fails(failed))
             else:
                 await exchange.refuse(failed)
+        finally:
+            exchange.unwatch()
+            if exchange.booking is not None:
+                exchange.booking.close()
+                exchange.booking = None  # the two know each other, and would wait for the garbage collector
+            record = exchange.record()
+            for sink in self.sinks:
+                sink(record)
 
     async def _health(self, exchange: Exchange) -> None:
         if exchange.method not in ("GET", "HEAD"):

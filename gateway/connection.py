@@ -48,6 +48,7 @@ class Config(uvicorn.Config):
     def __init__(self, app: Any, patience: Server) -> None:
         super().__init__(
             app,
+            interface="asgi3",
             http=Connection,
             lifespan="off",
             proxy_headers=False,

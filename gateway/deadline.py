@@ -4,6 +4,7 @@ A timer of its own for each of thousands of calls would cost more than all else 
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from providers.base import Fault
@@ -25,11 +26,13 @@ class Ticked(Protocol):
 class Ticker:
     """Looks every 50 ms at all that wait; sleeps while nothing does."""
 
-    __slots__ = ("_items", "_next", "_timer", "loop")
+    __slots__ = ("_items", "_next", "_timer", "loop", "remove")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._items: set[Ticked] = set()
+        self.remove: Callable[[Ticked], None] = self._items.discard
+        """Of what does not wait any more, or has never."""
         self._timer: asyncio.TimerHandle | None = None
         self._next = 0.0
         """When it should look again."""
@@ -38,9 +41,6 @@ class Ticker:
         self._items.add(item)
         if self._timer is None:
             self._start()
-
-    def remove(self, item: Ticked) -> None:
-        self._items.discard(item)
 
     def _start(self) -> None:
         self._next = self.loop.time() + EVERY

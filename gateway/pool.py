@@ -2,11 +2,22 @@
 
 import asyncio
 from collections.abc import Hashable
+from typing import NamedTuple
 
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 KEEP = 30.0
 """Seconds that a connection waits for its next request."""
+
+
+class Idle(NamedTuple):
+    """A connection that waits."""
+
+    connection: Connection
+    protocol: ResponseHandler
+    since: float
+    """By the loop's clock."""
 
 
 class Pool:
@@ -16,8 +27,8 @@ class Pool:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._idle: dict[Hashable, list[tuple[Connection, float]]] = {}
-        """By where they lead, each with when it was given back; the oldest first."""
+        self._idle: dict[Hashable, list[Idle]] = {}
+        """By where they lead; those that have waited longest first."""
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -25,9 +36,8 @@ class Pool:
         """One that leads there and is open, as far as is known."""
         idle = self._idle.get(place)
         while idle:
-            connection, _ = idle.pop()
-            protocol = connection.protocol
-            if protocol is not None and protocol.is_connected() and not protocol.should_close:
+            connection, protocol, _ = idle.pop()
+            if protocol.is_connected():
                 return connection
             connection.close()
         return None
@@ -40,7 +50,7 @@ class Pool:
         idle = self._idle.get(place)
         if idle is None:
             idle = self._idle[place] = []
-        idle.append((connection, self._loop.time()))
+        idle.append(Idle(connection, protocol, self._loop.time()))
         if self._timer is None:
             self._timer = self._loop.call_later(KEEP, self._sweep)
         return None
@@ -50,20 +60,19 @@ class Pool:
         if self._timer is not None:
             self._timer.cancel()
         for idle in self._idle.values():
-            for connection, _ in idle:
-                connection.close()
+            for one in idle:
+                one.connection.close()
         self._idle.clear()
 
     def _sweep(self) -> None:
         """Closes what has waited long enough, and what the other side has closed."""
         before = self._loop.time() - KEEP
-        kept: dict[Hashable, list[tuple[Connection, float]]] = {}
+        kept: dict[Hashable, list[Idle]] = {}
         for place, idle in self._idle.items():
-            for connection, since in idle:
-                protocol = connection.protocol
-                if since > before and protocol is not None and protocol.is_connected():
-                    kept.setdefault(place, []).append((connection, since))
+            for one in idle:
+                if one.since > before and one.protocol.is_connected():
+                    kept.setdefault(place, []).append(one)
                 else:
-                    connection.close()
+                    one.connection.close()
         self._idle = kept
         self._timer = self._loop.call_later(KEEP / 2, self._sweep) if kept else None

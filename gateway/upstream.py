@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
@@ -113,12 +113,14 @@ class Http:
         if self._connector is not None:
             await self._connector.close()
 
-    async def send(self, account: Account, request: Outgoing, connect: float) -> Reply:
+    def send(self, account: Account, request: Outgoing, connect: float) -> Coroutine[Any, Any, Reply]:
         number = self._turn(account) if account.spare else 0
-        credential = self._held(account, number) or await self._prove(account, number, connect)
-        reply = await self._send(account, request, credential, connect)
-        reply.number = number
-        return reply
+        if (credential := self._held(account, number)) is None:
+            return self._send_proved(account, request, number, connect)
+        return self._send(account, request, credential, connect, number)
+
+    async def _send_proved(self, account: Account, request: Outgoing, number: int, connect: float) -> Reply:
+        return await self._send(account, request, await self._prove(account, number, connect), connect, number)
 
     async def fetch(self, account: Account, url: str, connect: float, check: Callable[[str], None]) -> Reply:
         """A file that an answer of the account's leads to, asked for without its credential and its headers. No redirect is followed.
@@ -126,7 +128,7 @@ class Http:
         `check` is given the address that was connected to, before anything is sent there; not where the account has a proxy, which is
         then what decides on it. Raises as `send` does, and what `check` raises."""
         bare = replace(account, headers={})
-        return await self._send(bare, Outgoing(url, headers={}, method="GET"), Credential(), connect, check)
+        return await self._send(bare, Outgoing(url, headers={}, method="GET"), Credential(), connect, check=check)
 
     def forget(self, account: Account) -> None:
         for number in range(1 + len(account.spare)):
@@ -199,7 +201,14 @@ class Http:
         return body
 
     async def _send(
-        self, account: Account, request: Outgoing, credential: Credential, connect: float, check: Callable[[str], None] | None = None
+        self,
+        account: Account,
+        request: Outgoing,
+        credential: Credential,
+        connect: float,
+        number: int = 0,
+        *,
+        check: Callable[[str], None] | None = None,
     ) -> Received:
         connector, pool = self._connector, self._pool
         if connector is None or pool is None:
@@ -219,6 +228,7 @@ class Http:
                 body = request.body
                 start = self._start(asked, account, request, credential)
                 reply = receiver.expect(connection, pool, place)
+                reply.number = number
                 transport.write(start + rest_of(asked, len(body)) + body)  # one write is one packet, as a rule
                 await reply.head()
             except BaseException:
@@ -228,7 +238,7 @@ class Http:
             log.info("account %s cannot be reached: %s", account.name, exc.__class__.__name__)
             raise Fault("unreachable", f"account {account.name} cannot be reached: {_reason(exc)}") from exc
         # what an error says cannot be read then, but its status can
-        if reply.encoded and reply.status < HTTPStatus.BAD_REQUEST:
+        if b"content-encoding" in reply.raw and reply.encoded and reply.status < HTTPStatus.BAD_REQUEST:
             reply.close()
             raise Fault("broken", f"account {account.name} answered in an encoding that was not asked for")
         return reply

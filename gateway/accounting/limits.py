@@ -165,11 +165,11 @@ def amount(value: int, unit: str) -> str:
     return f"{whole}{f'.{nano:09d}'.rstrip('0') if nano else ''} {unit}"
 
 
-def asked(buckets: Sequence[Bucket], upper: Mapping[str, int]) -> Sequence[int]:
+def asked(buckets: Buckets, upper: Mapping[str, int]) -> Sequence[int]:
     """What one request takes of each bucket, given what it may use at most, by unit: `{"tokens": 1200, "CNY": 30_000_000}`."""
-    return Buckets.of(buckets).amounts(ByUnit(upper, requests=1, concurrent=1))
+    return buckets.amounts(ByUnit(upper, requests=1, concurrent=1))
 
 
 def came_of(buckets: Sequence[Bucket], actual: Mapping[str, int]) -> Sequence[int]:
     """The same for what it has used. It stays one request, and is under way no more."""
-    return Buckets.of(buckets).amounts(ByUnit(actual, requests=1, concurrent=0))
+    return Buckets.of(buckets).amounts(ByUnit(actual, requests=1))

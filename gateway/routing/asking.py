@@ -51,7 +51,7 @@ class Asking:
     async def answer(self, hop: Hop, body: Json) -> Json:
         """The whole answer. Raises Fault."""
         outgoing = self._request(hop, body)
-        duties = duties_of(outgoing.changes)
+        duties = duties_of(outgoing.changes) if outgoing.changes else None
         if duties is None:
             return await self._sent(hop, outgoing)
         if duties.stops_told and not duties.whole and duties.copies == 1:
@@ -141,7 +141,7 @@ class Asking:
         if self._trail.own:
             outgoing = replace(outgoing, changes=self._trail.own + outgoing.changes)
         changes = outgoing.changes
-        if hop.defaults:  # what became of a field that the client did not send is no concern of the client's
+        if hop.defaults and changes:  # what became of a field that the client did not send is no concern of the client's
             changes = tuple(change for change in changes if change.field in asked or change.field not in hop.defaults)
         self._trail.changes = changes
         if self._strict and changes:

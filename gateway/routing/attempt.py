@@ -97,7 +97,8 @@ class Attempts:
         """What `whole` makes of the answers of the first hop that gives them to all of `bodies(hop)`."""
 
         async def once(asking: Asking, hop: Hop) -> T:
-            answers = [await asking.answer(hop, body) for body in bodies(hop)]
+            asked = bodies(hop)
+            answers = [await asking.answer(hop, asked[0])] if len(asked) == 1 else [await asking.answer(hop, body) for body in asked]
             try:
                 return whole(hop, answers)
             except SHAPELESS as exc:
