@@ -89,7 +89,7 @@ def head(cycle: RequestResponseCycle, status: int, headers: Headers) -> bytes:
         headers = [*headers, CLOSE]
     cycle.response_started = True
     cycle.waiting_for_100_continue = False
-    return b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in headers], b"\r\n"))
+    return b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(map(b": ".join, headers)))
 
 
 def over(cycle: RequestResponseCycle) -> None:

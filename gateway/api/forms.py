@@ -38,7 +38,7 @@ def usage_in(told: Any) -> Json | None:
         if value is None:
             continue
         known = True
-        if not is_count(value):
+        if value.__class__ is not int or not 0 <= value < MOST:
             if value.__class__ is not float or not value.is_integer() or not 0 <= value < MOST:
                 return None
             usage = {**usage, name: int(value)}  # 5.0 is 5: JSON does not tell them apart

@@ -100,8 +100,8 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = self.headers.get(b"x-request-id", b"")
-        self.request_id = given.decode() if SANE_ID.fullmatch(given) else new_request_id()
+        given = self.headers.get(b"x-request-id")
+        self.request_id = given.decode() if given and SANE_ID.fullmatch(given) else new_request_id()
         self.trail = Trail(self.started)
         self.answered = False
         """A status line has been sent: a second one cannot be."""
@@ -149,13 +149,20 @@ class Exchange:
     async def read(self, most: int) -> bytes:
         """The body. Raises Refusal: 413 for one larger than `most` bytes, before it is read where it says so itself; 415 for a compressed
         one, whose size nothing tells; 408 for one that makes no progress."""
-        self._fits(most)
-        body = taken(self._receive)
+        body = self._at_once(most)
         if body is None:
             body = await self._in_time(self._pieces(most))
-        elif len(body) > most:
-            raise too_large(most)
-        self.body_read = True
+            self.body_read = True
+        return body
+
+    def _at_once(self, most: int) -> bytes | None:
+        """The body, where all of it has come. Raises Refusal."""
+        self._fits(most)
+        body = taken(self._receive)
+        if body is not None:
+            if len(body) > most:
+                raise too_large(most)
+            self.body_read = True
         return body
 
     async def pieces(self, most: int) -> AsyncIterator[bytes]:
@@ -218,9 +225,12 @@ class Exchange:
     async def json(self, most: int) -> Json:
         """The body as a JSON object. Raises Refusal. Of a key that is given twice the last one counts; what is sent on is made anew from
         what is read here, so that nobody behind can take the other."""
-        raw = await self.read(most)
+        raw = self._at_once(most)
+        if raw is None:
+            raw = await self.read(most)
         self.size = len(raw)
-        if self.size > SMALL:
+        large = self.size > SMALL
+        if large:
             raw = await lightened(raw)
             if await too_heavy(raw):
                 raise too_complex()
@@ -228,10 +238,12 @@ class Exchange:
             body = decode(raw)
         except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as exc:
             raise no_json(_where(exc)) from exc
-        await self.others()
+        if large:
+            await self.others()
         if raw.count(b"{") + raw.count(b"[") > DEEPEST and deeper(body, DEEPEST):
             raise no_json(f"it is nested more than {DEEPEST} levels deep")
-        await self.others()
+        if large:
+            await self.others()
         return body
 
     async def others(self) -> None:
