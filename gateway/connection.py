@@ -35,6 +35,8 @@ LINGER = 2.0
 """Seconds that a client which is still sending has to read its refusal: a socket closed at once resets what is on the way."""
 MOST_UNSENT = 16 << 10
 """Bytes of an answer that wait here for a client that reads slowly; more wait for it at the provider."""
+IDLE = 75
+"""Seconds after which a connection without a request is closed."""
 USUAL_URL = 256
 """Bytes: what is read in longer ones is not remembered."""
 NEVER = math.inf
@@ -57,7 +59,7 @@ class Config(uvicorn.Config):
             server_header=False,
             date_header=False,
             ws="none",
-            timeout_keep_alive=75,
+            timeout_keep_alive=IDLE,
         )
         self.patience = patience
         self.ticker: Ticker
