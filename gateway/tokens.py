@@ -5,11 +5,15 @@ from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
+from io import BytesIO
 from math import inf
 from threading import Lock
+from typing import TYPE_CHECKING
 
-import tiktoken
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
 
 # As the encodings' makers write them: see VOCABULARIES.
 _CL100K = r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
@@ -47,8 +51,8 @@ NEAREST = "o200k"
 """What stands in for a tokenizer that nobody publishes."""
 
 
-def encoding(name: str) -> tiktoken.Encoding:
-    """Takes half a second and some 30 MB once. Raises KeyError for a name that VOCABULARIES does not have."""
+def encoding(name: str) -> "Encoding":
+    """Takes half a second and 25 to 65 MB once. Raises KeyError for a name that VOCABULARIES does not have."""
     with _LOADING:  # or several threads that want the first would each load one
         return _loaded(name)
 
@@ -57,12 +61,16 @@ _LOADING = Lock()
 
 
 @cache
-def _loaded(name: str) -> tiktoken.Encoding:
+def _loaded(name: str) -> "Encoding":
+    from tiktoken import Encoding  # of no use to whoever does not count
+
     told = VOCABULARIES[name]
     raw = files(told.package).joinpath(told.file).read_bytes()
-    lines = (gzip.decompress(raw) if told.file.endswith(".gz") else raw).splitlines()
-    ranks = {b64decode(token): int(rank) for token, rank in map(bytes.split, filter(None, lines))}
-    return tiktoken.Encoding(name, pat_str=told.pattern, mergeable_ranks=ranks, special_tokens=told.special)
+    lines = BytesIO(gzip.decompress(raw) if told.file.endswith(".gz") else raw)
+    ranks = {b64decode(token): int(rank) for token, rank in filter(None, map(bytes.split, lines))}
+    made = Encoding(name, pat_str=told.pattern, mergeable_ranks=ranks, special_tokens=told.special)
+    ranks.clear()  # its core has its own; this would be 25 MB that only pickling looks at
+    return made
 
 
 def decode(lists: Sequence[Sequence[int]]) -> list[str]:

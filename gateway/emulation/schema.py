@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 
 from providers.base import Fault, Json
@@ -20,6 +19,8 @@ class Form:
 
     def __init__(self, schema: bytes) -> None:
         """Raises Fault("bad_request") for what is no JSON schema, or one that refers to places outside it."""
+        import jsonschema_rs  # 3 MB for the few who need it
+
         try:
             self._validator = jsonschema_rs.validator_for(schema.decode(), retriever=_no_retrieval)
         except (ValueError, jsonschema_rs.ReferencingError) as exc:

@@ -78,6 +78,28 @@ def test_a_database_of_a_newer_version_is_refused_with_words(url: str, journal: 
     asyncio.run(main())
 
 
+ALONE = """
+import asyncio, sys
+from gateway.store.connect import location_of, make_engine
+from gateway.store.migrate import migrate
+
+async def main():
+    engine = make_engine(location_of(sys.argv[1]))
+    print(await migrate(engine), "mako" in sys.modules, "pygments" in sys.modules)
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+
+
+def test_a_start_that_migrates_does_not_load_what_colours_errors(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ALONE, f"sqlite:///{tmp_path}/usage.db"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True True False\n"
+
+
 TOGETHER = """
 import asyncio, sys
 from gateway.store.connect import location_of, make_engine
