@@ -167,13 +167,24 @@ ADDRESS: Place = ("files", "url")
 
 def fill_references(document: Document, environment: Mapping[str, str] = os.environ) -> list[Problem]:
     """Puts values in place of `${NAME}`, `${NAME:-default}` and `file:/path`, in place; tells of those that have none."""
-    problems: list[Problem] = []
+    filling = _Filling(document, environment)
+    document.data = filling.value(document.data, ())
+    return filling.problems
 
-    def filled(value: Any, place: Place) -> Any:
+
+class _Filling:
+    """The document's values with what they refer to."""
+
+    def __init__(self, document: Document, environment: Mapping[str, str]) -> None:
+        self.document = document
+        self.environment = environment
+        self.problems: list[Problem] = []
+
+    def value(self, value: Any, place: Place) -> Any:
         if isinstance(value, dict):
-            return {key: filled(item, (*place, key)) for key, item in value.items()}
+            return {key: self.value(item, (*place, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [filled(item, (*place, index)) for index, item in enumerate(value)]
+            return [self.value(item, (*place, index)) for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
         if value.startswith("file:") and place != ADDRESS:
@@ -181,17 +192,15 @@ def fill_references(document: Document, environment: Mapping[str, str] = os.envi
                 return Path(value[5:]).read_text("utf-8").strip()
             except (OSError, ValueError) as exc:
                 reason = exc.strerror if isinstance(exc, OSError) else "its name or its text is not UTF-8"
-                problems.append(document.problem(place, f"the file {value[5:]} cannot be read: {reason}"))
+                self.problems.append(self.document.problem(place, f"the file {value[5:]} cannot be read: {reason}"))
                 return value
-        return _REFERENCE.sub(lambda found: known(found, place), value)
+        return _REFERENCE.sub(lambda found: self.known(found, place), value)
 
-    def known(found: re.Match[str], place: Place) -> str:
+    def known(self, found: re.Match[str], place: Place) -> str:
         name, default = found[1], found[2]
-        value = environment.get(name) or default
+        value = self.environment.get(name) or default
         if value is None:
-            problems.append(document.problem(place, f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}"))
+            problem = f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}"
+            self.problems.append(self.document.problem(place, problem))
             return found[0]
         return value
-
-    document.data = filled(document.data, ())
-    return problems

@@ -89,7 +89,7 @@ class Telling:
             except (Fault, *SHAPELESS) as exc:
                 if self._exchange.left:
                     return None
-                fault = exc if isinstance(exc, Fault) else Fault("broken", "the provider's answer is of no known form")
+                fault = exc.with_traceback(None) if isinstance(exc, Fault) else Fault("broken", "the provider's answer is of no known form")
                 self._attempts.broke(fault)
                 further = await self._further(fault, out)
             except asyncio.CancelledError:

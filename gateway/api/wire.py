@@ -288,6 +288,7 @@ class Exchange:
         self.ticker.remove(self)
         if self._watcher is not None:
             self._watcher.cancel()
+            self._watcher = None  # the two know each other, and would wait for the garbage collector
 
     # ---- the answer ----
 

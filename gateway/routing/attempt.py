@@ -140,9 +140,13 @@ class Attempts:
             if not isinstance(answer, Fault):
                 return answer
             last = answer
+            del answer
             if self._deadline.left() <= 0 or not turns.go_on(self._trail.hop or hop, last):
                 break
-        raise last or turns.why_none()
+        try:
+            raise last or turns.why_none()
+        finally:
+            last = None  # as above
 
     async def _at(self, hop: Hop, turns: "Turns", once: Once[T]) -> T | Fault:
         """What comes of a hop, tried as often as may help."""
@@ -266,7 +270,7 @@ class Attempts:
             health.well(hop.name)
             return answer
         except Fault as found:
-            fault = found
+            fault = found.with_traceback(None)  # which leads here, and from here to the fault: the two would wait for the garbage collector
         except asyncio.CancelledError:
             expired = self._deadline.expired()
             if expired is None:

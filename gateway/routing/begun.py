@@ -1,6 +1,7 @@
 """A streamed answer that has begun: its first chunks are in hand, the rest still on the wire. One, or several as the choices of one."""
 
 import asyncio
+from contextlib import suppress
 from typing import Protocol
 
 from gateway.deadline import Deadline
@@ -77,11 +78,10 @@ class Running:
         """An answer that has given its reason to finish is whole, whatever comes of the connection. Raises the fault of another."""
         if getattr(self._stream, "unmarked", False):
             raise fault
-        try:
+        with suppress(Fault):  # raised in an `except`, the two faults would know each other, and wait for the garbage collector
             self._last = ended(self._stream)
-        except Fault:
-            raise fault from None
-        return None
+            return None
+        raise fault
 
     def rest(self) -> list[Json]:
         return ended(self._stream) if self._last is None else self._last
@@ -151,11 +151,11 @@ class Together:
         last: list[Json] = []
         for number, answer in enumerate(self._answers):
             if number not in self._ended:
-                try:
+                with suppress(Fault):
                     last += self._as_choice(number, answer.rest())
-                except Fault:
-                    raise fault from None
-                self._ended.add(number)
+                    self._ended.add(number)
+                if number not in self._ended:
+                    raise fault
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()

@@ -12,24 +12,39 @@ from gateway.api.wire import Exchange
 from gateway.state.memory import Memory
 from gateway.store.engine import Store
 from gateway.store.ledger import StoreLedger
+from providers.base import Fault
 from tests.conftest import TEAM, Served
-from tests.gateway.provider import END, STREAM, Make, said, word
+from tests.gateway.provider import CHUNKED, DONE, END, HOLD, RESET, ROLE, STREAM, Make, failed, piece, said, word
 
-ANSWERS = {"plain": said(), "stream": (STREAM, word("Hi"), END, b"data: [DONE]\n\n")}
+ANSWERS = {
+    "plain": said(),
+    "stream": (STREAM, word("Hi"), END, DONE),
+    "refused": failed(400),
+    "failed": failed(500),
+    "broken off": (RESET,),
+    "late": (HOLD,),
+    "a stream broken off": (CHUNKED, piece(ROLE), piece(word("Hi")), RESET),
+    "a stream that fails": (CHUNKED, piece(ROLE), piece(b'data: {"error": {"message": "no"}}\n\n'), b"0\r\n\r\n"),
+}
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_an_answer_that_is_over_leaves_nothing_behind(gateway: Callable[..., Served], provider: Make, tmp_path: Path, kind: str) -> None:
     store = Store(f"sqlite:///{tmp_path}/usage.db")
-    config = {"providers": {"p": provider(ANSWERS[kind]).account()}, "models": {"m": {"serve": "p/x", "retry": {"max": 0}}}}
+    more = {"retry": {"max": 0}, "timeouts": {"first_token": "400ms"}}
+    config = {
+        "providers": {"p": provider(ANSWERS[kind]).account()},
+        "models": {"m": {"serve": "p/x", **more}},
+        "defaults": {"breaker": {"failures": 1000}},
+    }
     served = gateway(config, {**TEAM, "limits": {"rpm": 1000}}, books=Books(Memory(), StoreLedger(store)), beside=(store,))
     gc.collect()
     gc.disable()
     try:
-        for _ in range(20):
-            served.chat(stream=kind == "stream")
+        for _ in range(5 if kind == "late" else 20):
+            served.chat(stream="stream" in kind)
             served.record()
-        left = [one for one in gc.get_objects() if isinstance(one, Exchange | Booking)]
+        left = [one for one in gc.get_objects() if isinstance(one, Exchange | Booking | Fault)]
     finally:
         gc.enable()
 
