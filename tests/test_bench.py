@@ -15,6 +15,7 @@ from bench.opened import at_rate, quantile, run
 from bench.sections import chosen, provided
 from bench.servers import Failed
 from bench.setup import Setup, key_of, model_of, write
+from bench.soak.growth import Look, Watch, grown
 from bench.subjects import direct
 from bench.tables import Section, markdown, ratios, spread, text
 from bench.upstream import EVENTS
@@ -127,3 +128,30 @@ def test_tables_are_told_in_every_form(capsys: pytest.CaptureFixture[str]) -> No
         main(["--help"])
     assert "latency" in capsys.readouterr().out
     assert main(["nothing"]) == 2
+
+
+LEAKS = {
+    "memory": (Look(40, 110.0, {"blocks": 500_000, "objects": 50_000}), [100.0 + second / 10 for second in range(60)]),
+    "descriptors": (Look(80, 110.0, {"blocks": 500_000, "objects": 50_000}), [100.0] * 60),
+    "objects": (Look(40, 110.0, {"blocks": 500_000, "objects": 53_600}), [100.0] * 60),
+    "blocks": (Look(40, 110.0, {"blocks": 507_200, "objects": 50_000}), [100.0] * 60),
+}
+
+
+@pytest.mark.parametrize("what", LEAKS)
+def test_a_soak_finds_what_grows_by_one_with_each_request(what: str) -> None:
+    before = Look(40, 100.0, {"blocks": 500_000, "objects": 50_000})
+    after, memory = LEAKS[what]
+
+    found = grown(before, after, Watch(memory, [60] * 60), 1.0, 3_600)
+
+    assert len(found) == 1
+    assert what in found[0]
+
+
+def test_a_soak_lets_pass_what_a_burst_has_needed_and_what_is_done_for_the_first_time() -> None:
+    before = Look(40, 100.0, {"blocks": 500_000, "objects": 50_000})
+    after = Look(60, 104.0, {"blocks": 502_000, "objects": 50_600})
+    burst = Watch([100.0] * 30 + [104.0] * 30, [60] * 30 + [160] * 30)
+
+    assert grown(before, after, burst, 1.0, 3_600) == []

@@ -20,6 +20,8 @@ STREAMS = 0.4
 """Of the requests."""
 PATIENCE = 30.0
 """Seconds after which an answer has not come."""
+KEPT = 2.0
+"""Seconds for which an unused connection is kept: aiohttp takes the one first that has rested longest, and after a burst would keep all."""
 LEAVES_AFTER = 0.1
 """Seconds for which the impatient wait: less than the provider takes for them."""
 FIRST_EVENTS = 5
@@ -98,7 +100,7 @@ class Load:
                 await asyncio.wait(self._tasks)
 
     def _session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT)
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
         headers = {"authorization": f"Bearer {KEY}"}
         return aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar())
