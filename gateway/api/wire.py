@@ -240,7 +240,7 @@ class Exchange:
             raise no_json(_where(exc)) from exc
         if large:
             await self.others()
-        if raw.count(b"{") + raw.count(b"[") > DEEPEST and deeper(body, DEEPEST):
+        if deeper(raw, body, DEEPEST):
             raise no_json(f"it is nested more than {DEEPEST} levels deep")
         if large:
             await self.others()

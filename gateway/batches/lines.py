@@ -110,7 +110,7 @@ async def _wrong(line: Line, endpoint: str, seen: set[bytes]) -> Json | None:
         given = read(line)
     except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError):
         return error("invalid_json_line", "This line is not parseable as valid JSON.", line.row)
-    if line.raw.count(b"{") + line.raw.count(b"[") > DEEPEST and deeper(given, DEEPEST):
+    if deeper(line.raw, given, DEEPEST):
         return error("invalid_json_line", f"This line is nested more than {DEEPEST} levels deep.", line.row)
     for name in ("custom_id", "method", "url", "body"):
         if given.get(name) is None:
