@@ -20,6 +20,7 @@ from gateway.blobs.opening import FileStore
 from gateway.jobs.base import Run
 from gateway.objects import Objects
 from gateway.room import Room
+from gateway.routing.constraints import longest
 from gateway.routing.decision import AT_ANY_TIME, decision_of, route_told
 from gateway.routing.facts import Facts, conversation_of, facts_of
 from gateway.routing.health import Health
@@ -149,8 +150,8 @@ def tokens_of(facts: Facts, body: Json, resolved: Resolved) -> dict[str, int]:
     for option in (*resolved.options, *resolved.on_refusal):
         model = option.hop.target.model
         if model.context and facts.size > model.context:
-            contexts.setdefault(model.tokenizer, []).append(model.context)
-    return {name: usage.prompt_tokens(body, name, few=min(of), enough=2 * max(of)) for name, of in contexts.items()}
+            contexts.setdefault(model.tokenizer, []).append(longest(option.hop))
+    return {name: usage.prompt_tokens(body, name, of) for name, of in contexts.items()}
 
 
 def refused(plan: Plan, facts: Facts, key: Key, snapshot: Snapshot) -> Refusal:

