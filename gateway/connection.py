@@ -108,10 +108,14 @@ class Connection(HttpToolsProtocol):
         self.transport.let_go()  # type: ignore[attr-defined]  # ours
         self.config.ticker.remove(self)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         while data and not self._deaf:
             room = LARGEST_HEAD - self._idle
-            piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
+            if len(data) <= room:
+                piece, data = data, b""
+            else:
+                rest = memoryview(data)
+                piece, data = rest[:room], rest[room:]
             self._moved = False
             try:
                 self.parser.feed_data(piece)

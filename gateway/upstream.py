@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 MOST_UNREAD = 48 << 10
 """Bytes that the kernel keeps of what a provider sends, and hands over at once; it takes twice as many for itself."""
 LARGEST_ERROR = 1 << 20
+LARGE = 64 << 10
+"""Bytes of a body that is not copied to stand behind its head."""
 
 COOL_OFF: Mapping[Kind, float] = {"auth": 300.0, "quota": 300.0, "rate_limited": 5.0}
 """Seconds that one of several credentials is left alone after a refusal, unless the provider says how long."""
@@ -229,7 +231,11 @@ class Http:
                 start = self._start(asked, account, request, credential)
                 reply = receiver.expect(connection, pool, place)
                 reply.number = number
-                transport.write(start + rest_of(asked, len(body)) + body)  # one write is one packet, as a rule
+                head = start + rest_of(asked, len(body))
+                if len(body) < LARGE:
+                    transport.write(head + body)  # one write is one packet, as a rule
+                else:
+                    transport.writelines((head, body))
                 await reply.head()
             except BaseException:
                 connection.close()

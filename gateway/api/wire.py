@@ -27,6 +27,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 WATCH_AFTER = 0.25
 """Seconds before somebody looks whether the client has left: most plain calls are over by then, and a watcher is a task of its own."""
+MOST_PIECES = 1000
+"""Pieces of a body that are held as they have come: each is an object, however small it is."""
 LONGEST_PATH = 400
 """Characters of an address that are written down: strangers may send 64 KB of it."""
 JSON_TYPE = (b"content-type", b"application/json")
@@ -209,18 +211,21 @@ class Exchange:
     async def _pieces(self, most: int) -> bytes:
         message = await self._receive()
         body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            held = bytearray(body)
-            while message.get("more_body") and len(held) <= most:
-                self._due = self.ticker.loop.time() + self._patience
-                message = await self._receive()
-                held += message.get("body", b"")
-            body = bytes(held)
+        held, size, joined = [body], len(body), 0
+        while message.get("more_body") and size <= most:
+            self._due = self.ticker.loop.time() + self._patience
+            message = await self._receive()
+            body = message.get("body", b"")
+            held.append(body)
+            size += len(body)
+            if len(held) - joined == MOST_PIECES:
+                held[joined:] = [b"".join(held[joined:])]
+                joined += 1
         if message["type"] == "http.disconnect":
             raise Left
-        if len(body) > most:  # no header has told
+        if size > most:  # no header has told
             raise too_large(most)
-        return body
+        return b"".join(held)
 
     async def json(self, most: int) -> Json:
         """The body as a JSON object. Raises Refusal. Of a key that is given twice the last one counts; what is sent on is made anew from
