@@ -9,7 +9,7 @@ from providers.fields import Rule
 Step = Callable[[Json, Target], tuple[Json, tuple[Change, ...]]]
 """(message, target) → the message to send and what was changed. A message is never edited: a changed one is a new dict."""
 
-PLAIN = frozenset({"role", "content"})
+PLAIN = len(("role", "content"))
 
 
 def messages(*steps: Step, whole: tuple[Rule, ...] = (), plain_roles: tuple[str, ...] = ("system", "user", "assistant")) -> Rule:
@@ -22,7 +22,7 @@ def messages(*steps: Step, whole: tuple[Rule, ...] = (), plain_roles: tuple[str,
         sent: list[Json] = []
         changes: dict[Change, None] = {}  # the same change of many messages is said once
         for message in value:
-            if message.keys() == PLAIN and message["role"] in plain_roles and isinstance(message["content"], str):
+            if len(message) == PLAIN and message.get("role") in plain_roles and isinstance(message.get("content"), str):
                 sent.append(message)
                 continue
             for step in steps:

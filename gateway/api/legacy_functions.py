@@ -3,16 +3,18 @@
 Programs of that time read `message.function_call` and the finish reason `function_call`, and answer with a message of role `function`.
 """
 
+from operator import itemgetter, methodcaller
 from typing import Any
 
 from providers.base import Json
 
+_role, _function_call = itemgetter("role"), methodcaller("get", "function_call")
+
 
 def used(body: Json) -> bool:
-    for message in body["messages"]:
-        if message.get("role") == "function" or message.get("function_call"):
-            return True
-    return "functions" in body
+    """Whether it is said in the old way; the request has been checked."""
+    turns = body["messages"]
+    return "functions" in body or "function" in map(_role, turns) or any(map(_function_call, turns))
 
 
 def as_tools(body: Json) -> Json:
