@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Hashable
-from typing import NamedTuple
 
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
@@ -11,13 +10,8 @@ KEEP = 30.0
 """Seconds that a connection waits for its next request."""
 
 
-class Idle(NamedTuple):
-    """A connection that waits."""
-
-    connection: Connection
-    protocol: ResponseHandler
-    since: float
-    """By the loop's clock."""
+Idle = tuple[Connection, ResponseHandler, float]
+"""A connection that waits, its protocol, and since when by the loop's clock."""
 
 
 class Pool:
@@ -50,7 +44,7 @@ class Pool:
         idle = self._idle.get(place)
         if idle is None:
             idle = self._idle[place] = []
-        idle.append(Idle(connection, protocol, self._loop.time()))
+        idle.append((connection, protocol, self._loop.time()))
         if self._timer is None:
             self._timer = self._loop.call_later(KEEP, self._sweep)
         return None
@@ -60,8 +54,8 @@ class Pool:
         if self._timer is not None:
             self._timer.cancel()
         for idle in self._idle.values():
-            for one in idle:
-                one.connection.close()
+            for connection, _, _ in idle:
+                connection.close()
         self._idle.clear()
 
     def _sweep(self) -> None:
@@ -70,9 +64,10 @@ class Pool:
         kept: dict[Hashable, list[Idle]] = {}
         for place, idle in self._idle.items():
             for one in idle:
-                if one.since > before and one.protocol.is_connected():
+                connection, protocol, since = one
+                if since > before and protocol.is_connected():
                     kept.setdefault(place, []).append(one)
                 else:
-                    one.connection.close()
+                    connection.close()
         self._idle = kept
         self._timer = self._loop.call_later(KEEP / 2, self._sweep) if kept else None

@@ -14,6 +14,7 @@ from gateway.accounting.limits import TOKENS
 from gateway.accounting.prices import Rates
 from gateway.catalog import Catalog
 from gateway.globs import Globs
+from gateway.headers import header_text
 from gateway.settings import AccountLimits, Block, Breaker, Retry, Timeouts, When
 from gateway.space import space_of
 from gateway.wordlists import WordLists
@@ -89,6 +90,8 @@ class Hop(Struct, frozen=True):
     """Of its vectors, where it makes some."""
     rates: Rates | None = None
     """What it costs, where that is known."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """By which answers tell that it has served."""
 
 
 class Candidate(Struct, frozen=True):
@@ -276,6 +279,7 @@ class Snapshot(Struct, frozen=True):
             route.pick == "fastest",
             self.space(route, account, model_id) if endpoint == "embeddings" else "",
             self.catalog.rates(account.vendor, model_id),
+            ((b"x-banjia-provider", account.name.encode()), (b"x-banjia-model", header_text(model_id))),
         )
 
     def space(self, route: Route, account: Account, model_id: str) -> str:

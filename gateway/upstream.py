@@ -220,7 +220,9 @@ class Http:
             url += ("&" if "?" in url else "?") + credential.query
         asked, place = self._asked_of(request.method, url, account.proxy)
         try:
-            connection = (pool.take(place) if place else None) or await connector.connect(asked, [], self._timeout(connect))
+            connection = None if place is None else pool.take(place)
+            if connection is None:
+                connection = await connector.connect(asked, [], self._timeout(connect))
             try:
                 receiver, transport = connection.protocol, connection.transport
                 if not isinstance(receiver, Receiver) or transport is None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from gateway.accounting.budgets import Budget, Purse, Seeding, Spent, Warned, Warnings, purse_of
 from gateway.accounting.limits import MINUTE, Buckets, Limits, asked, buckets_of, came_of
 from gateway.state.base import SHORTLY, Bucket, Held, Level, Refused, State, Unseeded
+from gateway.state.memory import Memory
 
 USERS = 10_000
 """Users whose counters are remembered by name here; what has been counted is in the state."""
@@ -97,6 +98,7 @@ class Admission:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
+        self._at_once = state.reserve_now if isinstance(state, Memory) else None
         self._read = read
         self._now = now
         self._seeding = Seeding(state, now=now)
@@ -110,7 +112,7 @@ class Admission:
         if not buckets:
             return None
         amounts = asked(buckets, upper)
-        got = await self.state.reserve(buckets, amounts)
+        got = await self.state.reserve(buckets, amounts) if self._at_once is None else self._at_once(buckets, amounts)
         seeded = 0
         while isinstance(got, Unseeded):
             if seeded > len(counters.purses) or not await self._seed(got.bucket, counters):

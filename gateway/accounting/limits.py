@@ -172,4 +172,4 @@ def asked(buckets: Buckets, upper: Mapping[str, int]) -> Sequence[int]:
 
 def came_of(buckets: Sequence[Bucket], actual: Mapping[str, int]) -> Sequence[int]:
     """The same for what it has used. It stays one request, and is under way no more."""
-    return Buckets.of(buckets).amounts(ByUnit(actual, requests=1))
+    return Buckets.of(buckets).amounts(ByUnit(actual, requests=1, concurrent=0))

@@ -90,18 +90,21 @@ class Booking:
     async def admit(self, body: Json, facts: Facts, plan: Plan) -> Told | None:
         """Takes what the request may use at most. None: it may go on; else what the client is told."""
         self._facts = facts
-        self._user = user_of(body.get("user"))
+        if "user" in body:
+            self._user = user_of(body["user"])
+        if "metadata" in body:
+            self._tags = bounded_tags(body["metadata"])
         self._copies = body.get("n") or 1
-        self._tags = bounded_tags(body.get("metadata"))
         key, books = self._key, self._books
         if key.required and books.ledger is not None and books.ledger.degraded:
             return Told(503, "api_error", "usage_unavailable", "Usage cannot be written at present, and this team requires it.", [])
         if key.bounds is None:
             return None
-        answer = (facts.output or USUAL_ANSWER) * self._copies if facts.endpoint == "chat" else 0
+        chat = facts.endpoint == "chat"
+        answer = (facts.output or USUAL_ANSWER) * self._copies if chat else 0
         prompt = facts.size // BYTES_OF_A_TOKEN
         upper = {TOKENS: prompt + answer}
-        units = units_of(facts.endpoint, body)
+        units: Mapping[str, int] = {} if chat else units_of(facts.endpoint, body)
         for currency in key.currencies:
             upper[currency] = max([self._price(hop, currency, prompt, answer, units) for hop in plan.hops], default=0)
         got = await books.admission.admit(key.bounds, upper, self._user)

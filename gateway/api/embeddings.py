@@ -18,7 +18,8 @@ from gateway.api.grammar import name_of
 from gateway.api.idempotency import HEADER, once
 from gateway.api.serving import Serving, planned, received
 from gateway.api.spaces import under, why_changed
-from gateway.api.wire import Exchange, Refusal, header_text, refusal_of
+from gateway.api.wire import Exchange, Refusal, refusal_of
+from gateway.headers import header_text
 from gateway.routing.attempt import Attempts
 from gateway.snapshot import Hop, Key, Snapshot
 from providers.base import Fault, Json, encode

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from random import getrandbits
 from time import perf_counter, time
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 from msgspec import DecodeError, Raw, Struct, ValidationError
 
 from gateway.api.booking import LEFT, Booking
 from gateway.api.weight import DEEPEST, MOST_ESCAPES, MOST_ITEMS, MOST_NODES, SMALL, deeper, lightened, too_heavy
 from gateway.deadline import Ticker
+from gateway.headers import header_text
 from gateway.routing.decision import Decision
 from gateway.routing.trail import Trail
 from gateway.routing.verdicts import VERDICTS, code_told
@@ -307,8 +308,7 @@ class Exchange:
             (b"x-banjia-overhead-ms", b"%.2f" % ((now - self.started - trail.waited) * 1000)),
         ]
         if trail.hop is not None:
-            headers.append((b"x-banjia-provider", trail.hop.account.name.encode()))
-            headers.append((b"x-banjia-model", header_text(trail.hop.target.model.id)))
+            headers += trail.hop.headers
             headers.append((b"x-banjia-attempts", b"%d" % trail.attempts))
         if self.route:
             headers.append((b"x-banjia-route", header_text(self.route)))
@@ -435,13 +435,6 @@ def failed(refusal: Refusal) -> bytes:
 def told(change: Any) -> str:
     """A change as the header says it: `temperature=clamped:0.99`."""
     return f"{change.field}={change.fate}:{change.note}" if change.note else f"{change.field}={change.fate}"
-
-
-def header_text(text: str) -> bytes:
-    """Text that cannot break a header: what is not plain ASCII is percent-encoded."""
-    if text.isascii() and text.isprintable():
-        return text.encode()[:4096]
-    return quote(text, safe=" /:;,=[]()+@*").encode()[:4096]
 
 
 def too_large(most: int) -> Refusal:
