@@ -90,6 +90,7 @@ class Telling:
                 if self._exchange.left:
                     return None
                 fault = exc.with_traceback(None) if isinstance(exc, Fault) else Fault("broken", "the provider's answer is of no known form")
+                fault.__context__ = None  # or it and this frame, or that of what it came of, would wait for the garbage collector
                 self._attempts.broke(fault)
                 further = await self._further(fault, out)
             except asyncio.CancelledError:

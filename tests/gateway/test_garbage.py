@@ -24,6 +24,7 @@ ANSWERS = {
     "broken off": (RESET,),
     "late": (HOLD,),
     "a stream broken off": (CHUNKED, piece(ROLE), piece(word("Hi")), RESET),
+    "a stream that stands still": (CHUNKED, piece(ROLE), piece(word("Hi")), HOLD),
     "a stream that fails": (CHUNKED, piece(ROLE), piece(b'data: {"error": {"message": "no"}}\n\n'), b"0\r\n\r\n"),
 }
 
@@ -31,7 +32,7 @@ ANSWERS = {
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_an_answer_that_is_over_leaves_nothing_behind(gateway: Callable[..., Served], provider: Make, tmp_path: Path, kind: str) -> None:
     store = Store(f"sqlite:///{tmp_path}/usage.db")
-    more = {"retry": {"max": 0}, "timeouts": {"first_token": "400ms"}}
+    more = {"retry": {"max": 0}, "timeouts": {"first_token": "400ms", "idle": "400ms"}}
     config = {
         "providers": {"p": provider(ANSWERS[kind]).account()},
         "models": {"m": {"serve": "p/x", **more}},
@@ -41,7 +42,7 @@ def test_an_answer_that_is_over_leaves_nothing_behind(gateway: Callable[..., Ser
     gc.collect()
     gc.disable()
     try:
-        for _ in range(5 if kind == "late" else 20):
+        for _ in range(5 if HOLD in ANSWERS[kind] else 20):
             served.chat(stream="stream" in kind)
             served.record()
         left = [one for one in gc.get_objects() if isinstance(one, Exchange | Booking | Fault)]
