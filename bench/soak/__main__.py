@@ -32,6 +32,9 @@ SCRAPE = 5
 ONCE_MORE = 120.0
 """Seconds up to which a run is repeated where more is held after it than before: what is done for the first time looks like a leak, but
 not twice. Before a longer one so much has been done that there is no first time."""
+BURST, AT_ONCE = 3.0, 128
+"""Seconds and clients of a burst before a longer run: connections, and statements that insert up to 64 rows at a time, of 8 MiB in all, are
+there then."""
 RELOAD, FIRST_RELOAD = 60, 4
 TELL = 10
 """Seconds between two looks at the process, two scrapes, two reloads of the config (and until the first), two lines of progress."""
@@ -100,6 +103,8 @@ class Run:
         seconds = self._asked.minutes * 60
         progress.tell("how much it can do")
         rate = self._asked.rate or max(10.0, await self.load.capacity(min(5.0, 2 + seconds / 60)) / 2)
+        if seconds > ONCE_MORE:
+            await self.load.capacity(BURST, AT_ONCE)
         progress.tell(f"to warm up, at {rate:.0f} requests a second")
         await self._under_load(rate, max(8.0, min(120.0, seconds / 4)))
         before = await self._look()

@@ -8,8 +8,9 @@ MORE_MEMORY, OF_A_MINUTE, OF_A_FILE = 1.0, 0.05, 0.04
 """MiB that the memory of the second half may be above that of the first; for each minute, in which SQLite's caches fill up to their bounds;
 and for each descriptor that was open at its busiest moment beyond the first half's: when the machine halts the gateway, requests pile up,
 and what they have needed the allocator keeps."""
-MORE = {"blocks": (3_000, 0.1), "objects": (1_000, 0.03)}
-"""How many more blocks of memory and objects there may be, and for each request."""
+MORE = {"blocks": (5_000, 0.1), "objects": (2_000, 0.03)}
+"""How many more blocks of memory and objects there may be, and for each request. A statement of the database that is made for the first
+time stays, with a hundred or two; a job that runs for the first time has some thousand."""
 MORE_FILES = 32
 """Descriptors that may be more: connections to providers are kept for a while."""
 
