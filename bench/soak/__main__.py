@@ -110,7 +110,7 @@ class Run:
         before = await self._look()
         after, growth = await self._round(rate, seconds, before)
         if growth and seconds <= ONCE_MORE:
-            progress.tell("once more, as more is held than before")
+            progress.tell(f"once more: {'; '.join(growth)}")
             before = after
             after, growth = await self._round(rate, seconds, before)
         return self._found(rate, before, after, growth)
