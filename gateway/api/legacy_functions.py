@@ -3,18 +3,21 @@
 Programs of that time read `message.function_call` and the finish reason `function_call`, and answer with a message of role `function`.
 """
 
-from operator import itemgetter, methodcaller
+from itertools import repeat
+from operator import contains, itemgetter
 from typing import Any
 
 from providers.base import Json
 
-_role, _function_call = itemgetter("role"), methodcaller("get", "function_call")
+_role = itemgetter("role")
 
 
 def used(body: Json) -> bool:
     """Whether it is said in the old way; the request has been checked."""
     turns = body["messages"]
-    return "functions" in body or "function" in map(_role, turns) or any(map(_function_call, turns))
+    if "functions" in body or "function" in {*map(_role, turns)}:
+        return True
+    return any(map(contains, turns, repeat("function_call"))) and any(turn.get("function_call") for turn in turns)
 
 
 def as_tools(body: Json) -> Json:
