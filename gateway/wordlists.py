@@ -23,19 +23,54 @@ UNSPACED = re.compile(
     "\U00016fe0-\U00018fff\U0001b000-\U0001b2ff\U00020000-\U0003ffff]"
 )
 """Letters of scripts that set no blanks between words, or join endings to them."""
-PIECE = 1 << 16
+PIECE = 1 << 14
 """Characters that are looked at together: a text of one short word again and again has as many places."""
+SPAN = 256
+"""Characters that are normalized together. No other thread runs meanwhile, a character may become eighteen, and marks that stand on one
+letter are sorted in a time that grows with the square of their number."""
+JAMO = range(0x1160, 0x11C3)
+"""Vowels and ends of Korean syllables, which join the letter before them."""
 
 
 def normal(text: str) -> str:
     """The form in which texts are compared."""
+    if len(text) <= SPAN:
+        return _normal(text).strip(" ")
+    parts: list[str] = []
+    at, blank = 0, True
+    while at < len(text):
+        end = _cut(text, at)
+        part = _normal(text[at:end])
+        if blank:
+            part = part.removeprefix(" ")
+        if part:
+            parts.append(part)
+            blank = part.endswith(" ")
+        at = end
+    return "".join(parts).rstrip(" ")
+
+
+def _normal(text: str) -> str:
+    """Blanks at either end are kept, as one."""
     if text.isascii():
         text = text.lower()
     else:
         text = UNSEEN.sub("", text.encode("utf-8", "replace").decode())
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
         text = UNSEEN.sub("", text)
-    return " ".join(text.split())
+    return " ".join(f"x{text}x".split())[1:-1]
+
+
+def _cut(text: str, at: int) -> int:
+    """Where what begins at `at` is cut off: where a letter begins, if there is one at all."""
+    end = at + SPAN
+    return next((place for place in range(end, at, -1) if place >= len(text) or _begins(text[place])), end)
+
+
+def _begins(sign: str) -> bool:
+    """Whether a sign never becomes one with those before it."""
+    first = unicodedata.normalize("NFKD", sign)[0]
+    return unicodedata.category(first)[0] not in "MC" and ord(first) not in JAMO
 
 
 def spaced(sign: str) -> bool:

@@ -38,7 +38,21 @@ DEEPEST = 200
 
 
 async def too_heavy(raw: bytes, most_items: int = MOST_ITEMS) -> bool:
-    """Whether JSON has more nodes, items or escapes than are taken; others go on meanwhile. What is no JSON is counted too.
+    """Whether JSON has more nodes, items or escapes than are taken; others go on meanwhile. What is no JSON is counted too."""
+    for over in _weighed(raw, most_items):
+        if over:
+            return True
+        await asyncio.sleep(0)
+    return False
+
+
+def heavy(raw: bytes) -> bool:
+    """The same, in a thread."""
+    return any(_weighed(raw, MOST_ITEMS))
+
+
+def _weighed(raw: bytes, most_items: int) -> Iterator[bool]:
+    """Whether it is known by now that it is too much.
 
     The signs of a text are counted as if they were none's, which takes a tenth of the time; only as many slices are looked at closely as
     are needed to tell."""
@@ -50,7 +64,7 @@ async def too_heavy(raw: bytes, most_items: int = MOST_ITEMS) -> bool:
     for start in range(0, len(raw), SLICE):
         left = len(raw) - start
         if all(found[kind] + left <= most for kind, (_, most) in enumerate(limits)):
-            return False
+            return
         piece = raw[start : start + SLICE]
         # what cannot be too many any more need not be counted
         here = [_signs(piece, signs) if found[kind] + left > most else 0 for kind, (signs, most) in enumerate(limits)]
@@ -58,12 +72,12 @@ async def too_heavy(raw: bytes, most_items: int = MOST_ITEMS) -> bool:
         found = [one + more for one, more in zip(found, here, strict=True)]
         while any(found[kind] > most for kind, (_, most) in enumerate(limits)):
             if not counted:
-                return True
+                yield True
+                return
             found = [one + sure - more for one, sure, more in zip(found, next(closely), counted.popleft(), strict=True)]
-            await asyncio.sleep(0)
+            yield False
         if not start % TURN:
-            await asyncio.sleep(0)
-    return False
+            yield False
 
 
 def _outside(raw: bytes) -> Iterator[tuple[int, int, int]]:

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 
 from msgspec import DecodeError, ValidationError
 
+from gateway.api.weight import SMALL, heavy
 from providers.base import Json, decode
 from providers.tuning import Method
 
 LEAST = 10
 """Examples, as at OpenAI."""
+LONGEST = 16 << 20
+"""Bytes of an example: nobody else is served while one is decoded, though that is in a thread."""
 MOST_TOLD = 5
 """Lines that are named in one message."""
+MARK = b"\xef\xbb\xbf"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -30,6 +34,9 @@ def examples(data: bytes, method: Method) -> list[Json]:
     found: list[Json] = []
     wrong: list[str] = []
     for number, raw in numbered(data):
+        if len(raw) > LONGEST or (len(raw) > SMALL and heavy(raw)):
+            wrong.append(f"Line {number}: it is longer, or has more parts, than an example may")
+            continue
         try:
             line = decode(raw)
         except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError):
@@ -48,10 +55,16 @@ def examples(data: bytes, method: Method) -> list[Json]:
 
 
 def numbered(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Lines that say something, by number from 1."""
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    """Lines that say something, by number from 1; of one longer than LONGEST, the beginning."""
+    start, number = len(MARK) if data.startswith(MARK) else 0, 0
+    while start < len(data):  # to split all of it at once would keep other threads from running
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        number += 1
+        raw = data[start : min(end, start + LONGEST + 1)]
         if raw.strip():
             yield number, raw
+        start = end + 1
 
 
 def odd(line: Json, method: Method) -> str:

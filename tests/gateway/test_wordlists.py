@@ -103,3 +103,22 @@ def test_a_long_text_of_nothing_but_words_is_looked_through_in_time() -> None:
 def test_no_chinese_sign_has_an_end_of_a_word(sign: str) -> None:
     assert UNSPACED.match(sign)
     assert not spaced(sign)
+
+
+@given(st.lists(text, min_size=20, max_size=40))
+def test_a_long_text_has_the_form_of_its_words(texts: list[str]) -> None:
+    assert normal(" ".join(texts)) == " ".join(filter(None, map(normal, texts)))
+
+
+@given(st.integers(1, 40), st.sampled_from(["e\u0301", "ｶﾞ", "\u1112\u1161\u11ab", "ก\u0e33", "a\u200b\u0323", "A  ｂ"]))
+def test_letters_of_several_signs_stay_whole_in_a_long_text(shift: int, letter: str) -> None:
+    assert normal("杀" * shift + letter * 300) == "杀" * shift + normal(letter) * 300
+
+
+@pytest.mark.parametrize("sign", ["\u0301\u0323", "ﷺ", "a \u200b"])
+def test_other_threads_run_while_the_form_of_a_long_text_is_made(sign: str) -> None:
+    started = process_time()
+
+    normal("a" + sign * 30_000)
+
+    assert process_time() - started < 2, "marks that are sorted all at once would take seconds"
