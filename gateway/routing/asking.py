@@ -48,15 +48,15 @@ class Asking:
         self._strict = strict
         self._book = book
 
-    async def answer(self, hop: Hop, body: Json) -> Json:
+    def answer(self, hop: Hop, body: Json) -> Coroutine[Any, Any, Json]:
         """The whole answer. Raises Fault."""
         outgoing = self._request(hop, body)
         duties = duties_of(outgoing.changes) if outgoing.changes else None
         if duties is None:
-            return await self._sent(hop, outgoing)
+            return self._sent(hop, outgoing)
         if duties.stops_told and not duties.whole and duties.copies == 1:
-            return await self._until(hop, body, outgoing)
-        return await self._dutiful(hop, body, outgoing, duties)
+            return self._until(hop, body, outgoing)
+        return self._dutiful(hop, body, outgoing, duties)
 
     async def stream(self, hop: Hop, body: Json) -> Begun:
         """The beginning of a streamed answer that has said something. The caller closes it. Raises Fault."""
@@ -151,10 +151,14 @@ class Asking:
                     raise Fault("unsupported", f"`{change.field}` would be {change.fate} at {hop.name}{why}", param=change.field)
         return outgoing
 
-    async def _open(self, hop: Hop, outgoing: Outgoing, *, stream: bool) -> Reply:
+    def _open(self, hop: Hop, outgoing: Outgoing, *, stream: bool) -> Coroutine[Any, Any, Reply]:
         self._deadline.stage("first_token", hop.timeouts.first(stream=stream))
         if len(outgoing.body) > LARGE:
-            await asyncio.sleep(0)  # it has just been made, which took a while
+            return self._open_later(hop, outgoing)
+        return self._upstream.send(hop.account, outgoing, hop.timeouts.connect)
+
+    async def _open_later(self, hop: Hop, outgoing: Outgoing) -> Reply:
+        await asyncio.sleep(0)  # the request has just been made, which took a while
         return await self._upstream.send(hop.account, outgoing, hop.timeouts.connect)
 
     async def _sent(self, hop: Hop, outgoing: Outgoing) -> Json:

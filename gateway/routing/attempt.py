@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter, time
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gateway.accounting.grants import Drawn
 from gateway.deadline import Deadline
@@ -93,7 +93,7 @@ class Attempts:
             self._health.limits.give_back(self._held, (usage or {}).get("total_tokens") or 0)
             self._held = []
 
-    async def plain(self, plan: Plan, bodies: Callable[[Hop], list[Json]], whole: Callable[[Hop, list[Json]], T]) -> T:
+    def plain(self, plan: Plan, bodies: Callable[[Hop], list[Json]], whole: Callable[[Hop, list[Json]], T]) -> Coroutine[Any, Any, T]:
         """What `whole` makes of the answers of the first hop that gives them to all of `bodies(hop)`."""
 
         async def once(asking: Asking, hop: Hop) -> T:
@@ -104,7 +104,7 @@ class Attempts:
             except SHAPELESS as exc:
                 raise Fault("broken", "the provider's answer is of no known form") from exc
 
-        return await self._over(plan, bodies, once)
+        return self._over(plan, bodies, once)
 
     async def stream(self, plan: Plan, body: Json) -> Begun:
         """The beginning of a stream that has said something. The caller closes it."""
