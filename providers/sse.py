@@ -4,8 +4,14 @@ LIMIT = 16 << 20
 """The longest event we hold, in bytes."""
 
 
+LARGE = 256 << 10
+"""Bytes from which on an event's parts are counted."""
+MOST_PARTS = 100_000
+"""Objects, lists and fields of an event, which take some 40 ms to decode, as those of a request may."""
+
+
 class EventTooLong(ValueError):
-    """One event has grown past LIMIT."""
+    """One event has grown past LIMIT, or has more than MOST_PARTS."""
 
 
 MARK = b"\xef\xbb\xbf"
@@ -42,14 +48,16 @@ class EventReader:
             if not whole:
                 return []
             data = b"".join(self._held)
+        _weigh(data)
         *events, rest = data.split(b"\n\n")
         self._held = [rest] if rest else []
         self._size = len(rest)
         return [payload for event in events if (payload := _payload(event))]
 
     def end(self) -> list[bytes]:
-        """The payload of an event that the body's end completes: some vendors leave out the last blank line."""
+        """The payload of an event that the body's end completes: some vendors leave out the last blank line. Raises EventTooLong."""
         rest = b"".join(self._held)
+        _weigh(rest)
         self._held, self._size = [], 0
         return [payload] if (payload := _payload(rest)) else []
 
@@ -69,6 +77,12 @@ class EventReader:
         if data:
             self._cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _weigh(data: bytes) -> None:
+    """Raises EventTooLong. Signs within texts count too: to tell them apart takes longer than it is worth."""
+    if len(data) > LARGE and data.count(b"{") + data.count(b"[") + data.count(b'":') > MOST_PARTS:
+        raise EventTooLong(f"events of more than {MOST_PARTS} parts at once")
 
 
 def is_one(data: bytes) -> bool:

@@ -23,4 +23,4 @@ class Scraped:
         if not sum(hmac.compare_digest(said, key) for key in self._keys):
             message = "This is for the admin key or the metrics key, sent as `Authorization: Bearer KEY`."
             return await exchange.refuse(Refusal(401, message, code="invalid_api_key", headers=[(b"www-authenticate", b"Bearer")]))
-        return await exchange.answer(200, self._metrics.page(), kind=(b"content-type", CONTENT_TYPE))
+        return await exchange.answer(200, await self._metrics.page(), kind=(b"content-type", CONTENT_TYPE))

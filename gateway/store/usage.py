@@ -1,5 +1,6 @@
 """What was used: added up for reports, or request by request."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -20,6 +21,8 @@ FILTERS = ("team", "key", "user", "account", "model", "served_model")
 GROUPS = (*FILTERS, "day")
 PAGE = 2000
 """Rows that are read at a time."""
+AT_ONCE = 500
+"""Rows that are looked at before others have their turn."""
 
 
 class Asked(Struct, frozen=True):
@@ -57,22 +60,23 @@ async def report(store: "Store", asked: Asked) -> Report:
     """Usage added up; days that are over come from their sums. Raises StoreError, and ValueError for a group that is none."""
     if unknown := [name for name in asked.group_by if name not in GROUPS]:
         raise ValueError(f"usage is not grouped by {', '.join(unknown)}, but by {', '.join(GROUPS)}")
-    async with store.reading() as connection:
-        statement = await _statement(connection, asked)
-        found = (await connection.execute(statement)).mappings().all()
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for one in found:
-        group = tuple(one[name] for name in asked.group_by)
-        if group not in rows:
-            if len(rows) == asked.limit:
-                return Report([*rows.values()], more=True)
-            named = {name: iso(value) if name == "day" else value for name, value in zip(asked.group_by, group, strict=True)}
-            rows[group] = named | dict.fromkeys(("requests", *COUNTS[:-1]), 0) | {"cost": {}}
-        row = rows[group]
-        for name in ("requests", *COUNTS[:-1]):
-            row[name] += one[name]
-        if one["currency"]:
-            row["cost"][one["currency"]] = amount(one["cost"])
+    async with store.reading() as connection:
+        found = (await connection.stream(await _statement(connection, asked))).mappings()
+        async for some in found.partitions(AT_ONCE):
+            for one in some:
+                group = tuple(one[name] for name in asked.group_by)
+                if group not in rows:
+                    if len(rows) == asked.limit:
+                        return Report([*rows.values()], more=True)
+                    named = {name: iso(value) if name == "day" else value for name, value in zip(asked.group_by, group, strict=True)}
+                    rows[group] = named | dict.fromkeys(("requests", *COUNTS[:-1]), 0) | {"cost": {}}
+                row = rows[group]
+                for name in ("requests", *COUNTS[:-1]):
+                    row[name] += one[name]
+                if one["currency"]:
+                    row["cost"][one["currency"]] = amount(one["cost"])
+            await asyncio.sleep(0)
     return Report([*rows.values()])
 
 

@@ -1,5 +1,6 @@
 """GET /metrics: what it counts, whom it tells, and that no client can make it grow."""
 
+import asyncio
 from collections.abc import Callable
 from time import time
 
@@ -81,7 +82,7 @@ def test_a_client_cannot_make_it_grow(gateway: Serve) -> None:
         served = f"llama/model-{number}"
         metrics(Record(time(), "r", "POST", "/v1/chat/completions", 200, 0.1, 1.0, team="red", model=served, served=served))
 
-    found = lines(metrics.page().decode(), "banjia_requests_total")
+    found = lines(asyncio.run(metrics.page()).decode(), "banjia_requests_total")
 
     assert len(found) == MOST + 1
     assert found['{account="other",model="other",status="other",team="other"}'] == 2 * MOST
@@ -91,7 +92,7 @@ def test_times_fall_into_the_buckets_that_they_belong_to() -> None:
     metrics = Metrics()
     for seconds in (0.05, 0.051, 7.0, 1000.0):
         metrics(Record(time(), "r", "POST", "/v1/chat/completions", 200, seconds, 1.5, served="p/x", stream=seconds > 5))
-    page = metrics.page().decode()
+    page = asyncio.run(metrics.page()).decode()
 
     buckets = lines(page, "banjia_request_seconds_bucket")
     assert [buckets[f'{{account="p",le="{bound}"}}'] for bound in ("0.05", "0.1", "5.0", "10.0", "300.0", "+Inf")] == [1, 2, 2, 3, 3, 4]

@@ -55,3 +55,10 @@ def test_an_event_that_grows_without_end_is_given_up(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(EventTooLong):
         read(*[b"data: " + b"x" * 100] * 20)
+
+
+def test_an_event_of_more_parts_than_can_be_decoded_in_time_is_given_up() -> None:
+    with pytest.raises(EventTooLong):
+        read(b"data: {}\n\n", b"data: [" + b"[]," * 60_000, b"[]," * 60_000 + b"1]\n\n")
+
+    assert len(read(b"data: {}\n\n", b'data: "' + b"x" * 900_000, b'"\n\n')) == 2

@@ -1,5 +1,6 @@
 """Batches end to end: files in, files out, through the gateway's own way of serving."""
 
+import asyncio
 import json
 import threading
 import time
@@ -82,7 +83,7 @@ def test_lines_are_in_the_log_and_in_the_metrics_as_those_of_a_batch(batching: S
     assert sorted((record.batch, record.status, record.team) for record in told) == [
         ("", 200, "red"), (batch.id, 200, "red"), (batch.id, 400, "red"),
     ]  # fmt: skip
-    page = metrics.page().decode()
+    page = asyncio.run(metrics.page()).decode()
     assert 'banjia_batch_lines_total{status="200",team="red"} 1.0' in page
     assert 'banjia_batch_lines_total{status="400",team="red"} 1.0' in page
     assert 'banjia_requests_total{account="p",model="x",status="200",team="red"} 2.0' in page
