@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILTERS = ("team", "key", "user", "account", "model", "served_model")
 GROUPS = (*FILTERS, "day")
-PAGE = 2000
+PAGE = 1000
 """Rows that are read at a time."""
 AT_ONCE = 500
 """Rows that are looked at before others have their turn."""

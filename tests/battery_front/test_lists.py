@@ -7,10 +7,8 @@ from typing import Any
 
 import uvloop
 
-from gateway.api.admin.usage import encoded
 from gateway.app import App
 from gateway.observe.metrics import MOST, Metrics
-from gateway.store.usage import Report
 from tests.battery_front.test_blocks import LONGEST, TRIES, slowness
 from tests.conftest import KEY, snapshot_of
 
@@ -73,9 +71,3 @@ def test_metrics_of_as_many_labels_as_there_may_be_are_written_beside_the_loop()
         metrics._seconds.add((f"account-{number}",), 0.3)
 
     assert fastest(metrics.page) < LONGEST
-
-
-def test_a_report_of_as_many_rows_as_there_may_be_is_written_in_pieces() -> None:
-    report = Report([{"user": f"u{number}", "requests": 1, "prompt_tokens": 9, "cost": {"CNY": "0.1"}} for number in range(100_000)])
-
-    assert fastest(lambda: encoded(report)) < LONGEST

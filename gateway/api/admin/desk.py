@@ -51,6 +51,13 @@ class Desk(Struct, frozen=True):
     def file_keys(self, team: str) -> list[Key]:
         return [key for key in self.snapshot.keys.values() if key.team == team]
 
+    def files_keys(self) -> dict[str, list[Key]]:
+        """Those of all files, by team: where there are many teams, to look for each one's takes long."""
+        found: dict[str, list[Key]] = {}
+        for key in self.snapshot.keys.values():
+            found.setdefault(key.team, []).append(key)
+        return found
+
     async def keys_changed(self) -> None:
         """From now on here; elsewhere within seconds."""
         try:

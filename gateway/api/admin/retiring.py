@@ -1,5 +1,6 @@
 """Calls under names that OpenAI ends, with their end and what serves them here."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,9 @@ from gateway.snapshot import Key, Snapshot
 from gateway.store.retiring import calls
 from gateway.store.usage import Asked
 
+AT_ONCE = 200
+"""Rows that are made before others have their turn."""
+
 
 async def retiring(desk: Desk, asked: Asked) -> tuple[list[dict[str, Any]], bool]:
     """Rows, those whose name ends first coming first, and whether there are more. `days_left`: below 0 once OpenAI has shut it down.
@@ -23,16 +27,20 @@ async def retiring(desk: Desk, asked: Asked) -> tuple[list[dict[str, Any]], bool
         return [], False
     found = await calls(desk.store, replace(asked, models=names))
     today = datetime.now(UTC).date()
-    rows = [
-        {
-            **{name: row[name] for name in ("team", "key", "model", "requests", "last")},
-            "announced": ends[row["model"]].announced.isoformat(),
-            "shutdown": ends[row["model"]].shutdown.isoformat(),
-            "days_left": (ends[row["model"]].shutdown - today).days,
-            "served_by": _served_by(row["model"], row["team"], row["key"], snapshot, desk.file_keys(row["team"])),
-        }
-        for row in found.rows
-    ]
+    keys = desk.files_keys()
+    rows: list[dict[str, Any]] = []
+    for row in found.rows:
+        rows.append(
+            {
+                **{name: row[name] for name in ("team", "key", "model", "requests", "last")},
+                "announced": ends[row["model"]].announced.isoformat(),
+                "shutdown": ends[row["model"]].shutdown.isoformat(),
+                "days_left": (ends[row["model"]].shutdown - today).days,
+                "served_by": _served_by(row["model"], row["team"], row["key"], snapshot, keys.get(row["team"], ())),
+            }
+        )
+        if not len(rows) % AT_ONCE:
+            await asyncio.sleep(0)
     return sorted(rows, key=lambda row: (row["shutdown"], row["model"], row["team"], row["key"])), found.more
 
 

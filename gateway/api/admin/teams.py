@@ -1,5 +1,8 @@
 """Teams: what they may spend and have spent, and how much they may ask for."""
 
+import asyncio
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 from pydantic import BaseModel
 
@@ -7,8 +10,11 @@ from gateway.accounting.admission import Bounds, Standing
 from gateway.accounting.limits import TOKENS
 from gateway.api.admin.desk import Desk
 from gateway.api.admin.gate import AnyCaller
-from gateway.snapshot import Team, may_go
+from gateway.snapshot import Key, Team, may_go
 from gateway.store.usage import amount
+
+AT_ONCE = 100
+"""Teams that are told before others have their turn."""
 
 
 class BoundOut(BaseModel):
@@ -59,24 +65,27 @@ def add_routes(api: FastAPI, desk: Desk) -> None:
     async def list_all(caller: AnyCaller, team: str | None = None) -> TeamList:
         wanted = caller.team_of(team)
         teams = [one for one in desk.snapshot.teams.values() if wanted in (None, one.name)]
+        keys = desk.files_keys()
         holders: dict[str, list[Bounds]] = {
-            one.name: [Bounds([one.holder]), *(key.bounds for key in desk.file_keys(one.name) if key.bounds)] for one in teams
+            one.name: [Bounds([one.holder]), *(key.bounds for key in keys.get(one.name, ()) if key.bounds)] for one in teams
         }
         flat = [bounds for some in holders.values() for bounds in some]
         found = iter(await desk.app.serving.books.admission.standings(flat) if flat else [])
         told = []
         for one in teams:
             standings = {at.bucket.key: at for _ in holders[one.name] for at in next(found)}
-            told.append(seen(desk, one, [*standings.values()]))
+            told.append(seen(one, keys.get(one.name, ()), [*standings.values()]))
+            if not len(told) % AT_ONCE:
+                await asyncio.sleep(0)
         return TeamList(data=told)
 
 
-def seen(desk: Desk, team: Team, standings: list[Standing]) -> TeamOut:
+def seen(team: Team, keys: Sequence[Key], standings: list[Standing]) -> TeamOut:
     return TeamOut(
         name=team.name,
         jurisdiction=team.jurisdiction,
         permitted=sorted(may_go(team.allow, team.jurisdiction)),
-        keys=[key.name for key in desk.file_keys(team.name)],
+        keys=[key.name for key in keys],
         limits=[
             BoundOut(of=whose(at), unit=at.bucket.unit, limit=at.bucket.cap, used=at.level.used + at.level.held)
             for at in standings
