@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from contextvars import Context
@@ -221,6 +222,8 @@ class Jobs:
         """Blocks for half a second: the engine's threads look that often whether they should end."""
         from dbos import DBOS
 
+        # it takes up runs until its very end; one that it cannot begin any more is begun at the next start, or by another replica
+        warnings.filterwarnings("ignore", r"coroutine '.*\.start_workflow_task' was never awaited", RuntimeWarning)
         DBOS.destroy(destroy_registry=True)
         if self._engine is not None:
             self._engine.dispose()
