@@ -1,6 +1,6 @@
 """Server-sent events: bytes in pieces of any size in, whole events out. Knows nothing of sockets or of JSON."""
 
-LIMIT = 16 << 20
+LIMIT = 8 << 20
 """The longest event we hold, in bytes."""
 
 
