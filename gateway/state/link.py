@@ -1,10 +1,11 @@
-"""The way to a Valkey server: what is asked in the same moment goes in one script call, nothing waits longer than `TIMEOUT`, and after some
-failures in a row nobody asks any more until the server has answered a sign of life."""
+"""The way to a Valkey server: what is asked in the same moment goes in one script call, no call waits longer than `TIMEOUT`, and after some
+that failed in a row nobody asks any more until the server has answered a sign of life."""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from redis.exceptions import NoScriptError, RedisError
 log = logging.getLogger(__name__)
 
 TIMEOUT = 0.1
+LOOKS = 10
+"""Into how many parts that is divided. A part counts when the event loop has had its turn after it, and has seen what has come: a process
+that is busy itself would take its server for gone."""
 FAILURES = 5
 """In a row; then the server counts as gone."""
 AT_ONCE = 2
@@ -41,9 +45,7 @@ class Link:
     def __init__(self, url: str, *, prefix: str, replica: str, lease: float, now: Callable[[], float] | None, timeout: float) -> None:
         # The names of Valkey's own documents; the protocol, and so the library's, is that of redis.
         url = "redis" + url.removeprefix("valkey") if url.startswith("valkey") else url
-        self._redis = Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0), max_connections=AT_ONCE + 3
-        )
+        self._redis = Redis.from_url(url, socket_timeout=None, retry=Retry(NoBackoff(), 0), max_connections=AT_ONCE + 3)
         self._execute: Callable[..., Awaitable[bytes]] = self._redis.execute_command
         self._prefix = prefix
         self._replica = replica
@@ -85,7 +87,7 @@ class Link:
         now = 0 if self._now is None else int(self._now() * 1000)
         payload = self._encode([now, self._lease, self._replica, batch, operations])
         try:
-            async with asyncio.timeout(self._timeout):
+            async with patient(self._timeout):
                 try:
                     packed = await self._execute("EVALSHA", SHA, 1, self._prefix, payload)
                 except NoScriptError:
@@ -94,8 +96,8 @@ class Link:
             raise Unreachable(f"{type(exc).__name__}: {exc}") from exc
         return msgspec.msgpack.decode(packed)
 
-    def failed(self, exc: Unreachable, times: int = 1) -> None:
-        self._failures += times
+    def failed(self, exc: Unreachable) -> None:
+        self._failures += 1
         if self._failures >= FAILURES and not self.down:
             self.down = str(exc) or "no answer"
             log.warning("shared state cannot be reached (%s): limits are this process's share, budgets and grants are refused", self.down)
@@ -129,10 +131,34 @@ class Link:
                 waiting.set_result(answer)
 
     def _fail(self, exc: Unreachable, asked: list[tuple[Operation, "asyncio.Future[Any]"]]) -> None:
-        """Those who have not been sent yet do not wait for the same again."""
-        waiting = [*(one for _, one in asked), *(one for _, one in self._queue)]
-        self._queue.clear()
-        self.failed(exc, len(waiting))
+        """Those who have come since have a call of their own, unless the server counts as gone now."""
+        self.failed(exc)
+        waiting = [one for _, one in asked]
+        if self.down or self._closing:
+            waiting += [one for _, one in self._queue]
+            self._queue.clear()
         for one in waiting:
             if not one.done():
                 one.set_exception(Unreachable(str(exc)))
+
+
+@asynccontextmanager
+async def patient(seconds: float) -> AsyncIterator[None]:
+    """A time limit on what is waited for within, of which only that counts in which the event loop has its turns. Raises TimeoutError."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle | None = None
+    async with asyncio.timeout(None) as limit:
+
+        def look(left: int) -> None:
+            nonlocal timer
+            if left:
+                timer = loop.call_later(seconds / LOOKS, look, left - 1)
+            else:
+                limit.reschedule(loop.time())
+
+        look(LOOKS)
+        try:
+            yield
+        finally:
+            if timer is not None:
+                timer.cancel()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from gateway.state.base import Bucket, Held, Level, Refused, Unseeded, window
 from gateway.state.link import FAILURES, TIMEOUT
@@ -70,6 +71,39 @@ def test_after_five_calls_that_waited_nobody_waits_and_each_process_has_its_shar
                 assert await state.reserve((RPM, BUDGET), (1, 1)) == Refused(BUDGET, 1000, unreachable=True)
 
     asyncio.run(test())
+
+
+def test_a_process_that_was_busy_itself_does_not_take_its_server_for_gone(own_valkey: Server) -> None:
+    async def test() -> None:
+        async with replicas(own_valkey, beat=60) as (state,):
+            await state.seed(BUDGET, 0, 0)
+            asked = [asyncio.create_task(state.reserve((BUDGET,), (1,))) for _ in range(200)]  # too many for one call
+            for _ in range(6):
+                time.sleep(1.2 * TIMEOUT)  # noqa: ASYNC251 - others have the loop, as under load
+                await asyncio.sleep(0)
+
+            assert [type(one) for one in await asyncio.gather(*asked)] == [Held] * 200
+            assert not state.degraded
+
+    uvloop.run(test())
+
+
+def test_one_late_answer_is_of_those_alone_who_waited_for_it(own_valkey: Server) -> None:
+    async def test() -> None:
+        async with replicas(own_valkey, beat=60, timeout=0.3) as (state,):
+            await state.seed(BUDGET, 0, 0)
+            own_valkey.freeze()
+            late = asyncio.create_task(state.reserve((BUDGET,), (1,)))
+            await asyncio.sleep(0)
+            others = [asyncio.create_task(state.reserve((BUDGET,), (1,))) for _ in range(10)]
+            assert isinstance(await late, Refused)
+            own_valkey.thaw()
+
+            assert {type(one) for one in await asyncio.gather(*others)} <= {Held, Refused}
+            assert not state.degraded
+            assert isinstance(await state.reserve((BUDGET,), (1,)), Held)
+
+    uvloop.run(test())
 
 
 @pytest.mark.parametrize("still", [False, True])
