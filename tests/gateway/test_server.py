@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,8 @@ async def until_refused(url: str) -> None:
     """New connections are refused, soon."""
     async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client, asyncio.timeout(LONG):
         while True:
-            await client.get(f"{url}/healthz", headers={"connection": "close"})
+            with suppress(httpx.RemoteProtocolError, httpx.ReadError):  # of one that comes just as the listener is closed
+                await client.get(f"{url}/healthz", headers={"connection": "close"})
             await asyncio.sleep(0.02)
 
 
