@@ -6,7 +6,7 @@ with blanks between words is found as a whole word alone; Chinese, Japanese, Kor
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ PIECE = 1 << 14
 SPAN = 256
 """Characters that are normalized together. No other thread runs meanwhile, a character may become eighteen, and marks that stand on one
 letter are sorted in a time that grows with the square of their number."""
+PART = 48 << 10
+"""Bytes of words that are looked for by one automaton: making it takes 10 to 40 ms, in which no other thread runs."""
 JAMO = range(0x1160, 0x11C3)
 """Vowels and ends of Korean syllables, which join the letter before them."""
 
@@ -87,7 +89,7 @@ def whole(text: str, start: int, end: int) -> bool:
 class WordLists:
     """Words by category. What they are found with is made when they are first looked for, which takes a fifth of a second for 50,000."""
 
-    __slots__ = ("_automaton", "_categories", "_lock", "_longest", "_words", "categories")
+    __slots__ = ("_automata", "_categories", "_lock", "_longest", "_words", "categories")
 
     def __init__(self, lists: Mapping[str, Iterable[str]]) -> None:
         self._words: dict[str, set[str]] = {}
@@ -98,7 +100,8 @@ class WordLists:
         """Those that have words."""
         self._categories = [*self._words.values()]
         self._longest = max(map(len, self._words), default=0)
-        self._automaton: AhoCorasick | None = None
+        self._automata: list[tuple[int, AhoCorasick]] | None = None
+        """Each with the place of its first word."""
         self._lock = Lock()
 
     def __bool__(self) -> bool:
@@ -106,25 +109,44 @@ class WordLists:
 
     def ready(self) -> bool:
         """Whether a short text is found at once."""
-        return self._automaton is not None
+        return self._automata is not None
 
     def found(self, text: str) -> set[str]:
         """The categories of which a word stands in the text. For a thread, if the text is long."""
-        automaton, text = self._made(), normal(text)
+        automata, text = self._made(), normal(text)
         categories: set[str] = set()
         for begin in range(0, len(text), PIECE):
             offset = max(0, begin - self._longest)
-            for number, start, end in automaton.find_matches_as_indexes(text[offset : begin + PIECE], overlapping=True):
-                if not self._categories[number] <= categories and whole(text, offset + start, offset + end):
-                    categories |= self._categories[number]
+            piece = text[offset : begin + PIECE]
+            for first, automaton in automata:
+                for number, start, end in automaton.find_matches_as_indexes(piece, overlapping=True):
+                    of = self._categories[first + number]
+                    if not of <= categories and whole(text, offset + start, offset + end):
+                        categories |= of
             if len(categories) == len(self.categories):
                 break
         return categories
 
-    def _made(self) -> "AhoCorasick":
+    def _made(self) -> "list[tuple[int, AhoCorasick]]":
         with self._lock:
-            if self._automaton is None:
+            if self._automata is None:
                 from ahocorasick_rs import AhoCorasick, MatchKind  # who moderates nothing need not load it
 
-                self._automaton = AhoCorasick(self._words, matchkind=MatchKind.Standard, store_patterns=False)
-            return self._automaton
+                self._automata = [
+                    (first, AhoCorasick(words, matchkind=MatchKind.Standard, store_patterns=False)) for first, words in self._parts()
+                ]
+            return self._automata
+
+    def _parts(self) -> Iterator[tuple[int, list[str]]]:
+        """The words in parts, each with the place of its first."""
+        first, size = 0, 0
+        part: list[str] = []
+        for place, word in enumerate(self._words):
+            more = len(word.encode("utf-8", "replace"))
+            if part and size + more > PART:
+                yield first, part
+                first, size, part = place, 0, []
+            part.append(word)
+            size += more
+        if part:
+            yield first, part

@@ -31,8 +31,8 @@ OPENAIS = ("omni-moderation", "text-moderation")
 """What OpenAI's names begin with; lists answer by these."""
 MOST = 1_000_000
 """Characters of all inputs together: some ten times what OpenAI's own models read."""
-SHORT = 4096
-"""Characters that are looked through at once, without a thread."""
+SHORT, EACH = 4096, 64
+"""Characters that are looked through at once, without a thread; and as how many more a text counts, however short."""
 OVERLAP = 100
 """Characters that two parts of a text have in common, which was too long for one call."""
 LISTS = "word-lists"
@@ -162,7 +162,7 @@ async def by_lists_alone(exchange: Exchange, key: Key, snapshot: Snapshot, body:
 
 async def by_lists(lists: WordLists, items: list[Item]) -> list[Json]:
     """A result for each. A list tells what stands in a text and no probability: scores are 1 and 0."""
-    if lists.ready() and sum(len(item.text) for item in items) <= SHORT:
+    if lists.ready() and sum(len(item.text) + EACH for item in items) <= SHORT:
         found = [lists.found(item.text) for item in items]
     else:
         found = await asyncio.to_thread(lambda: [lists.found(item.text) for item in items])

@@ -1,7 +1,10 @@
 """Word lists: what is found, what is not, and that any text is looked through in time."""
 
 import unicodedata
-from time import process_time
+from random import Random
+from string import ascii_lowercase
+from threading import Thread
+from time import perf_counter, process_time, sleep
 
 import pytest
 from hypothesis import given
@@ -78,6 +81,37 @@ def by_hand(lists: dict[str, list[str]], text: str) -> set[str]:
 @given(st.dictionaries(st.sampled_from(["hate", "violence", "sexual"]), st.lists(word, min_size=1, max_size=5), min_size=1), text)
 def test_it_finds_what_a_search_by_hand_finds(lists: dict[str, list[str]], text: str) -> None:
     assert WordLists(lists).found(text) == by_hand(lists, text)
+
+
+@given(st.dictionaries(st.sampled_from(["hate", "violence", "sexual"]), st.lists(word, min_size=1, max_size=5), min_size=1), text)
+def test_it_finds_the_same_when_its_words_are_in_many_parts(lists: dict[str, list[str]], text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.wordlists.PART", 3)
+        assert WordLists(lists).found(text) == by_hand(lists, text)
+
+
+def test_other_threads_run_while_a_long_list_is_made_ready() -> None:
+    letters = Random(1)
+    words = ["".join(letters.choices(ascii_lowercase, k=9)) for _ in range(100_000)]
+
+    assert min(waited(words) for _ in range(3)) < 0.4, "made in one step, nobody else has a turn until it is there"
+
+
+def waited(words: list[str]) -> float:
+    """The longest that another thread waits for its turn, as a share of the time that it takes."""
+    lists = WordLists({"hate": words})
+    thread = Thread(target=lists.found, args=(f"{words[-1]} of many",))
+    longest, began = 0.0, perf_counter()
+
+    thread.start()
+    last = perf_counter()
+    while thread.is_alive():
+        sleep(0)
+        now = perf_counter()
+        longest, last = max(longest, now - last), now
+
+    assert lists.found(f"{words[-1]} of many") == {"hate"}
+    return longest / (last - began)
 
 
 @given(word, text, text)
