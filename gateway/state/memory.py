@@ -1,8 +1,8 @@
 """The counters of one process. Every step is one call without an await; the coroutines stand for those whose state is elsewhere."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from math import inf
 
 from gateway.state.base import (
@@ -30,13 +30,13 @@ KEPT = 7 * 24 * 3600 * 1000
 class Entry:
     """One counter, of either kind."""
 
-    __slots__ = ("at", "doubt", "held", "newest", "order", "resets", "seeded", "slots", "spent", "total", "turned", "width")
+    __slots__ = ("at", "doubt", "held", "newest", "resets", "seeded", "slots", "spent", "total", "turned", "width")
 
     def __init__(self, bucket: Bucket) -> None:
         self.width = bucket.width
         self.total = 0
         self.slots: dict[int, int] = {}
-        self.order: deque[int] = deque()
+        """What counts, the oldest first."""
         self.newest = self.turned = LONG_AGO
         """The last slot that has anything; the slot of the last look."""
         self.seeded = bucket.seeded
@@ -60,15 +60,14 @@ class Entry:
         if self.newest <= dead:
             self._clear()
         else:
-            order = self.order
-            while order[0] <= dead:
-                self.total -= self.slots.pop(order.popleft())
+            slots = self.slots
+            for oldest in [*takewhile(dead.__ge__, slots)]:
+                self.total -= slots.pop(oldest)
         self.turned = slot
         return slot
 
     def _clear(self) -> None:
         self.slots.clear()
-        self.order.clear()
         self.total = 0
         self.newest = LONG_AGO
 
@@ -77,15 +76,13 @@ class Entry:
             self.slots[slot] += amount
         else:
             self.slots[slot] = amount
-            self.order.append(slot)
             self.newest = slot
         self.total += amount
 
     def undo(self, slot: int) -> None:
         """Takes back the last slot, which was added just now."""
         self.total -= self.slots.pop(slot)
-        self.order.pop()
-        self.newest = self.order[-1] if self.order else LONG_AGO
+        self.newest = next(reversed(self.slots), LONG_AGO)
 
     def give_back(self, slot: int, amount: int) -> None:
         if (there := self.slots.get(slot)) is not None:
@@ -95,14 +92,14 @@ class Entry:
 
     def wait(self, over: int, now: int) -> int:
         """Milliseconds until `over` of what counts does not count any more."""
-        for slot in self.order:
-            over -= self.slots[slot]
+        for slot, amount in self.slots.items():
+            over -= amount
             if over <= 0:
                 return (slot + SLOTS + 1) * self.width - now
         return NEVER
 
     def empty_at(self) -> int:
-        return (self.newest + SLOTS + 1) * self.width if self.order else 0
+        return (self.newest + SLOTS + 1) * self.width if self.slots else 0
 
     def idle(self, now: int) -> bool:
         if self.width:
