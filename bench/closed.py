@@ -1,5 +1,6 @@
 """Load in a closed loop, by wrk: so many connections that each ask again at once. What a request costs is told by the server's CPU time."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,11 +17,11 @@ from bench.subjects import Server
 CONNECTIONS = 64
 WARM = 3
 """Seconds: some do not answer at all within the first."""
-MOST_WARM = 12
+MOST_WARM = 30
 """Times."""
 SCRIPT = """
 local requests = {}
-local number = 0
+local number = tonumber(os.getenv("BENCH_FROM"))
 local file = io.open("%s", "rb")
 while true do
   local length = file:read("*n", "*l")
@@ -49,8 +50,8 @@ class Cost(Struct, frozen=True):
     """That it was measured on."""
 
 
-class Load(Struct, frozen=True):
-    """Requests that a server is asked, in turn."""
+class Load(Struct):
+    """Requests that a server is asked, in turn: each run goes on where the one before has ended."""
 
     server: Server
     script: Path
@@ -59,6 +60,7 @@ class Load(Struct, frozen=True):
     connections: int = CONNECTIONS
     beside: Server | None = None
     """Another that takes the same requests at the same time: a replica."""
+    asked: int = 0
 
     def warm(self) -> float:
         """Until each request has been asked once, if that is not too long; what one cost, in microseconds."""
@@ -75,7 +77,11 @@ class Load(Struct, frozen=True):
         with pinned(0):
             running = [
                 subprocess.Popen(
-                    [*wrk, f"http://127.0.0.1:{one.port}/v1/chat/completions"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                    [*wrk, f"http://127.0.0.1:{one.port}/v1/chat/completions"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    env={**os.environ, "BENCH_FROM": str(self.asked)},
                 )
                 for one in servers
             ]
@@ -86,6 +92,7 @@ class Load(Struct, frozen=True):
             raise Failed(f"the load on {self.server.name} did not go through:\n{''.join(said)}")
         done = [(int(found[1]), int(found[3])) for found in counts if found]
         requests = sum(number for number, _ in done)
+        self.asked += requests
         return Cost(spent / requests * 1e6, sum(number / duration * 1e6 for number, duration in done), requests)
 
 
