@@ -18,8 +18,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from gateway.pool import Pool
 from providers.base import Fault
 
-LARGEST_REPLY = 64 << 20
-"""Bytes of a plain reply; a larger one is a broken one."""
+LARGEST_REPLY = 32 << 20
+"""Bytes of a plain reply, as of a request; a larger one is a broken one."""
 LARGEST_PIECE = 8 << 10
 """Bytes of a stream that are taken at once: a client that does not read leaves several pieces in several forms here."""
 MOST_WAITING = 2 * LARGEST_PIECE

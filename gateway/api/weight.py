@@ -27,6 +27,8 @@ MOST_ESCAPES = 2_000_000
 """Backslashes, whose decoding takes some 40 ms at most."""
 LARGE = 4 << 20
 """Bytes of a body whose escapes are worth turning into UTF-8 first: ordinary ones take less time to decode than that."""
+CLOSE = 32
+"""Bytes for each escape. Base64 whose strokes are escaped has twice as many."""
 DENSE, MOST_PAIRS = 100, 1000
 """Escapes of a slice that are many; and pairs of them, for one sign together, that are so many that they take less time as they are."""
 KEPT = re.compile(rb"\\(?:U|u00(?:[01]|22|5[cC]))")
@@ -107,6 +109,21 @@ def occurring(raw: bytes, sign: int) -> int:
     if raw.count(sign, 0, PEEK) > PEEK // RARE:
         return raw.count(sign)
     return len(raw) - len(raw.replace(b"%c" % sign, b""))
+
+
+async def wordy(raw: bytes, most: int) -> bool:
+    """Whether more than `most` bytes of it are text that takes three to ten times as long to decode as data does: signs beyond ASCII, or
+    escapes that stand close together."""
+    found = 0
+    for start in range(0, len(raw), SLICE):
+        piece = raw[start : start + SLICE]
+        if not piece.isascii() or (b"\\" in piece and piece.count(b"\\") > len(piece) // CLOSE):
+            found += len(piece)
+            if found > most:
+                return True
+        if not start % TURN:
+            await asyncio.sleep(0)
+    return False
 
 
 async def lightened(raw: bytes) -> bytes:

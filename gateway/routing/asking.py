@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from gateway.api.weight import lightened, too_heavy
+from gateway.api.weight import lightened, too_heavy, wordy
 from gateway.deadline import Deadline
 from gateway.emulation import schema
 from gateway.emulation.duties import Duties, duties_of
@@ -31,8 +31,10 @@ OK = range(200, 204)
 LARGEST_ERROR = 1 << 20
 LARGE = 1 << 20
 """Bytes of a request or an answer that take a while to make, and again to send or to read."""
-MOST_NUMBERS = 2_000_000
-"""Values of an answer, which may be vectors."""
+LARGEST_TEXT = 8 << 20
+"""Bytes of an answer that are slow to decode, as many as an event of a stream may have. Images and sound have more, and are not."""
+MOST_NUMBERS = 1_100_000
+"""Values of an answer, which may be vectors: a million numbers are asked for at most."""
 JSON = (b"", b"{", b"[")
 """How a body of JSON begins: some label their streams with its type."""
 ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
@@ -214,7 +216,7 @@ async def readable(raw: bytes) -> bytes:
     """A large answer, in a form that takes no long time to decode. Raises Fault where there is none."""
     await asyncio.sleep(0)  # it has just been put together
     raw = await lightened(raw)
-    if await too_heavy(raw, MOST_NUMBERS):
+    if await too_heavy(raw, MOST_NUMBERS) or (len(raw) > LARGEST_TEXT and await wordy(raw, LARGEST_TEXT)):
         raise Fault("broken", "the provider's answer has more parts than can be read")
     return raw
 

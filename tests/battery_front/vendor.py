@@ -56,6 +56,8 @@ class Vendor:
         """Requests, all together."""
         self.last: Json = {}
         """The body of the latest."""
+        self.plain = PLAIN
+        """What is answered where no stream is asked for."""
         self._server = background.run(self._open())
         self.url = "http://{}:{}/v1".format(*self._server.sockets[0].getsockname())
 
@@ -135,7 +137,7 @@ class Vendor:
         if streamed:
             return await self._send(SAID, seen, writer)
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-        return await self._send(head % len(PLAIN) + PLAIN, seen, writer)
+        return await self._send(head % len(self.plain) + self.plain, seen, writer)
 
     async def _send(self, data: bytes, seen: Seen, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
